@@ -1,0 +1,50 @@
+# Every library from outside, each with what to install when it is missing. scripts/install-dependencies has them all.
+
+set(MPI_CXX_SKIP_MPICXX ON)
+find_package(MPI REQUIRED COMPONENTS C)
+set(HDF5_PREFER_PARALLEL ON)
+find_package(HDF5 REQUIRED COMPONENTS C)
+if(NOT HDF5_IS_PARALLEL)
+  message(FATAL_ERROR "HDF5 was found without MPI support; install libhdf5-openmpi-dev (Debian) or "
+                      "set HDF5_ROOT to a build with --enable-parallel")
+endif()
+find_package(OpenMP REQUIRED COMPONENTS CXX)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(igraph REQUIRED)        # Louvain, Leiden
+find_package(nanoflann REQUIRED)     # neighbours in 2-D and 3-D
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(Threads REQUIRED)
+find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
+
+# oneDNN: sgemm with kernels chosen by the processor's features. Not by find_package: its own CMake
+# file asks for OpenCL headers, which sgemm does not need.
+find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h REQUIRED)
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+add_library(stamarker_dnnl INTERFACE)
+target_include_directories(stamarker_dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
+target_link_libraries(stamarker_dnnl INTERFACE ${DNNL_LIBRARY})
+
+add_library(stamarker_mpi INTERFACE)
+target_link_libraries(stamarker_mpi INTERFACE MPI::MPI_C)
+target_compile_definitions(stamarker_mpi INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
+
+add_library(stamarker_hdf5 INTERFACE)
+target_include_directories(stamarker_hdf5 SYSTEM INTERFACE ${HDF5_INCLUDE_DIRS})
+target_link_libraries(stamarker_hdf5 INTERFACE ${HDF5_LIBRARIES} stamarker_mpi)
+
+# Warnings and sanitizers for our own sources only.
+add_library(stamarker_flags INTERFACE)
+target_compile_options(stamarker_flags INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wpedantic $<$<BOOL:${STM_WERROR}>:-Werror>>)
+if(STM_SANITIZE)
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-fsanitize=address,undefined>
+                      $<$<COMPILE_LANGUAGE:CXX>:-fno-sanitize-recover=undefined>
+                      $<$<COMPILE_LANGUAGE:CXX>:-fno-omit-frame-pointer>)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+# How tests start ranks: as root and on more ranks than cores, with no rank bound to a core.
+set(STM_MPIRUN ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none)

@@ -1,0 +1,38 @@
+# How a layer, a test and a benchmark are declared: one function each, so that their CMake files are lists.
+
+# stamarker_layer(name SOURCES file... [USES layer-or-library...])
+# A layer is a static library that sees the project's root of includes and what it uses, no more.
+function(stamarker_layer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;USES" ${ARGN})
+  add_library(stamarker_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(stamarker_${name} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(stamarker_${name} PUBLIC ${ARG_USES} PRIVATE stamarker_flags)
+endfunction()
+
+# stamarker_test(name SOURCES file... USES layer... [RANKS n...] [LABELS label...] [TIMEOUT s])
+# Without RANKS every TEST is one entry of ctest. With RANKS the whole binary runs once for each number of ranks,
+# as NAME.np<n>, with MPI's main.
+function(stamarker_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;USES;RANKS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  target_link_libraries(${name} PRIVATE ${ARG_USES} stamarker_test_support stamarker_flags)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  if(NOT ARG_RANKS)
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+    gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+      PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+    return()
+  endif()
+  target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
+  target_link_libraries(${name} PRIVATE stamarker_comm GTest::gtest)
+  foreach(n_ranks IN LISTS ARG_RANKS)
+    add_test(NAME ${name}.np${n_ranks}
+      COMMAND ${STM_MPIRUN} -n ${n_ranks} $<TARGET_FILE:${name}>)
+    set_tests_properties(${name}.np${n_ranks} PROPERTIES
+      LABELS "mpi;${ARG_LABELS}" PROCESSORS ${n_ranks} TIMEOUT ${ARG_TIMEOUT} RESOURCE_LOCK ${name})
+  endforeach()
+endfunction()

@@ -1,0 +1,83 @@
+#include "comm/comm.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace stamarker {
+
+void check_mpi(int status, Site where) {
+  if (status == MPI_SUCCESS) return;
+  char text[MPI_MAX_ERROR_STRING] = {};
+  int length = 0;
+  MPI_Error_string(status, text, &length);
+  throw LibraryError("MPI", text, where);
+}
+
+int as_count(std::size_t n) {
+  expects(n <= static_cast<std::size_t>(std::numeric_limits<int>::max()),
+          "an MPI count below 2^31");
+  return static_cast<int>(n);
+}
+
+Environment::Environment(int& argc, char**& argv) {
+  int provided = 0;  // OpenMP threads compute; only the main thread calls MPI
+  check_mpi(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
+}
+Environment::~Environment() { MPI_Finalize(); }
+
+Comm::Comm(MPI_Comm parent) {
+  check_mpi(MPI_Comm_dup(parent, &comm_));  // our own message space, and our own error handler
+  check_mpi(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN));
+  check_mpi(MPI_Comm_rank(comm_, &rank_));
+  check_mpi(MPI_Comm_size(comm_, &size_));
+}
+Comm::~Comm() {
+  if (comm_ != MPI_COMM_NULL) MPI_Comm_free(&comm_);
+}
+Comm::Comm(Comm&& other) noexcept
+    : comm_(std::exchange(other.comm_, MPI_COMM_NULL)), rank_(other.rank_), size_(other.size_) {}
+
+Comm Comm::split(int color) const {
+  Comm part;
+  check_mpi(MPI_Comm_split(comm_, color, rank_, &part.comm_));
+  check_mpi(MPI_Comm_rank(part.comm_, &part.rank_));
+  check_mpi(MPI_Comm_size(part.comm_, &part.size_));
+  return part;
+}
+
+void Comm::barrier() const { check_mpi(MPI_Barrier(comm_)); }
+
+std::string Comm::broadcast(const std::string& text, int root) const {
+  std::int64_t length = static_cast<std::int64_t>(text.size());
+  broadcast(std::span(&length, 1), root);
+  std::string all = text;
+  all.resize(static_cast<std::size_t>(length));
+  broadcast(std::span(all.data(), all.size()), root);
+  return all;
+}
+
+void Comm::agree(const std::string& failure) const {
+  const int candidate = failure.empty() ? size_ : rank_;
+  int first = size_;
+  check_mpi(MPI_Allreduce(&candidate, &first, 1, MPI_INT, MPI_MIN, comm_));
+  if (first == size_) return;
+  throw InputError(broadcast(failure, first));
+}
+
+void Comm::together(const std::function<void()>& work) const {
+  std::string failure;
+  try {
+    work();
+  } catch (const InputError& error) {
+    failure = error.what();
+  }
+  agree(failure);
+}
+
+void Comm::on_root(const std::function<void()>& work) const {
+  together([&] {
+    if (rank_ == 0) work();
+  });
+}
+
+}  // namespace stamarker

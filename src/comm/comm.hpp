@@ -1,0 +1,162 @@
+#pragma once
+#include <mpi.h>
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+
+namespace stamarker {
+
+void check_mpi(int status, Site where = Site::current());
+
+template <class T>
+MPI_Datatype mpi_type();
+template <>
+inline MPI_Datatype mpi_type<float>() {
+  return MPI_FLOAT;
+}
+template <>
+inline MPI_Datatype mpi_type<double>() {
+  return MPI_DOUBLE;
+}
+template <>
+inline MPI_Datatype mpi_type<std::int32_t>() {
+  return MPI_INT32_T;
+}
+template <>
+inline MPI_Datatype mpi_type<std::int64_t>() {
+  return MPI_INT64_T;
+}
+template <>
+inline MPI_Datatype mpi_type<char>() {
+  return MPI_CHAR;
+}
+
+/// The first object of main: MPI lives exactly as long as it does.
+class Environment {
+ public:
+  Environment(int& argc, char**& argv);
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+};
+
+/// First and one-past-last of the contiguous items that `rank` owns; sizes differ by one at most.
+struct Block {
+  int begin = 0, end = 0;
+  int size() const { return end - begin; }
+};
+constexpr Block block_of(int rank, int n_ranks, int n_items) {
+  const auto edge = [=](long long r) { return static_cast<int>(r * n_items / n_ranks); };
+  return {edge(rank), edge(rank + 1LL)};
+}
+
+/// n as an MPI count. Throws where it would wrap.
+int as_count(std::size_t n);
+
+/// A group of ranks. Move-only; owns its communicator. Every member function but rank(), size()
+/// and get() is collective: all ranks of the group call it, in the same order.
+class Comm {
+ public:
+  explicit Comm(MPI_Comm parent);
+  ~Comm();
+  Comm(Comm&& other) noexcept;
+  Comm& operator=(Comm&&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  MPI_Comm get() const { return comm_; }
+
+  /// The ranks that gave the same `color`, in the order of their ranks here.
+  Comm split(int color) const;
+  void barrier() const;
+
+  /// The blocks of all ranks, in rank order, on every rank. Block lengths may differ.
+  template <class T>
+  std::vector<T> all_gather(std::span<const T> mine) const;
+  /// Replaces `values` by root's on every rank. Lengths are equal on all ranks.
+  template <class T>
+  void broadcast(std::span<T> values, int root = 0) const;
+  std::string broadcast(const std::string& text, int root = 0) const;
+  /// Replaces `values` by their sum over ranks, added in rank order on every rank, so that the
+  /// bits do not depend on MPI's choice of algorithm.
+  template <class T>
+  void sum_in_rank_order(std::span<T> values) const;
+  template <class T>
+  T max(T mine) const;
+  template <class T>
+  T sum(T mine) const;
+
+  /// Each rank says how its own check ended (empty: well). If any failed, all of them throw an
+  /// InputError with the message of the lowest failing rank, so that none is left waiting.
+  void agree(const std::string& failure) const;
+  /// Runs `work` on every rank; when it throws InputError on any of them, all throw that.
+  /// `work` itself must not communicate.
+  void together(const std::function<void()>& work) const;
+  /// Runs `work` on rank 0 alone; when it throws InputError there, all ranks throw that.
+  void on_root(const std::function<void()>& work) const;
+
+ private:
+  Comm() = default;
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0, size_ = 1;
+};
+
+template <class T>
+std::vector<T> Comm::all_gather(std::span<const T> mine) const {
+  const int n_mine = as_count(mine.size());
+  std::vector<int> count(size_), start(size_);
+  check_mpi(MPI_Allgather(&n_mine, 1, MPI_INT, count.data(), 1, MPI_INT, comm_));
+  as_count(std::accumulate(count.begin(), count.end(), std::size_t{0}));
+  std::exclusive_scan(count.begin(), count.end(), start.begin(), 0);
+  std::vector<T> all(start.back() + count.back());
+  check_mpi(MPI_Allgatherv(mine.data(), n_mine, mpi_type<T>(), all.data(), count.data(),
+                           start.data(), mpi_type<T>(), comm_));
+  return all;
+}
+
+template <class T>
+void Comm::broadcast(std::span<T> values, int root) const {
+  constexpr std::size_t most = std::size_t{1} << 30;  // elements a call, below MPI's 2^31 - 1
+  for (std::size_t first = 0; first < values.size(); first += most) {
+    const std::span<T> part = values.subspan(first, std::min(most, values.size() - first));
+    check_mpi(MPI_Bcast(part.data(), as_count(part.size()), mpi_type<T>(), root, comm_));
+  }
+}
+
+template <class T>
+void Comm::sum_in_rank_order(std::span<T> values) const {
+  if (size_ == 1) return;
+  constexpr std::size_t block = std::size_t{1} << 18;  // bounds the gathered copy
+  for (std::size_t first = 0; first < values.size(); first += block) {
+    const std::span<T> part = values.subspan(first, std::min(block, values.size() - first));
+    const std::vector<T> all = all_gather(std::span<const T>(part));
+    for (std::size_t k = 0; k < part.size(); ++k) {
+      T total = all[k];
+      for (int r = 1; r < size_; ++r) total += all[r * part.size() + k];
+      part[k] = total;
+    }
+  }
+}
+
+template <class T>
+T Comm::max(T mine) const {
+  T all{};
+  check_mpi(MPI_Allreduce(&mine, &all, 1, mpi_type<T>(), MPI_MAX, comm_));
+  return all;
+}
+
+template <class T>
+T Comm::sum(T mine) const {
+  T all{};
+  check_mpi(MPI_Allreduce(&mine, &all, 1, mpi_type<T>(), MPI_SUM, comm_));
+  return all;
+}
+
+}  // namespace stamarker

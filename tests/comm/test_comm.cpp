@@ -1,0 +1,65 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "comm/comm.hpp"
+
+namespace stamarker::test {
+
+TEST(Comm, GathersUnequalBlocksInRankOrder) {
+  const Comm world(MPI_COMM_WORLD);
+  const std::vector<int> mine(world.rank(), world.rank());  // rank r sends r copies of r
+
+  const auto all = world.all_gather(std::span<const int>(mine));
+
+  EXPECT_EQ(all.size(), std::size_t(world.size() * (world.size() - 1) / 2));
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
+}
+
+TEST(Comm, OneFailureReachesEveryRank) {
+  const Comm world(MPI_COMM_WORLD);
+
+  EXPECT_NO_THROW(world.agree(""));
+  try {
+    world.agree(world.rank() == world.size() - 1 ? "no gene survives the filter" : "");
+    FAIL() << "agree returned";
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(), "no gene survives the filter");
+  }
+}
+
+TEST(Comm, FailureOnTheRootReachesEveryRank) {
+  const Comm world(MPI_COMM_WORLD);
+
+  EXPECT_THROW(world.on_root([] { throw InputError("bad"); }), InputError);
+  EXPECT_EQ(world.broadcast(world.rank() == 0 ? std::string("text") : std::string()), "text");
+}
+
+TEST(Comm, SumsInRankOrder) {
+  const Comm world(MPI_COMM_WORLD);
+  std::vector<float> values{1e8f, 1.0f * static_cast<float>(world.rank() + 1)};
+  if (world.rank() > 0) values[0] = 0.25f;
+
+  world.sum_in_rank_order(std::span(values));
+
+  float expected = 1e8f;
+  for (int r = 1; r < world.size(); ++r) expected += 0.25f;  // lost one by one, not added up first
+  EXPECT_EQ(values[0], expected);
+  EXPECT_EQ(values[1], 0.5f * static_cast<float>(world.size() * (world.size() + 1)));
+}
+
+TEST(Comm, BlocksCoverAllItemsOnce) {
+  for (const int n_items : {0, 1, 5, 20})
+    for (const int n_ranks : {1, 2, 3, 7}) {
+      int next = 0;
+      for (int r = 0; r < n_ranks; ++r) {
+        const Block block = block_of(r, n_ranks, n_items);
+        EXPECT_EQ(block.begin, next);
+        EXPECT_LE(block.size(), n_items / n_ranks + 1);
+        next = block.end;
+      }
+      EXPECT_EQ(next, n_items);
+    }
+}
+
+}  // namespace stamarker::test
