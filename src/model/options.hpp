@@ -1,11 +1,10 @@
 #pragma once
-#include <string>
 #include <vector>
+
+#include "kernels/functions.hpp"
 
 namespace stamarker {
 
-/// The function inside the attention softmax.
-enum class Attention { leaky_relu, sigmoid };
 /// How the two gradients of the one storage of W1 (and W2) are applied; design: tied weights.
 enum class TiedUpdate { joint, split };
 /// Which sources a spot attends to in one training step.
@@ -13,14 +12,14 @@ enum class Neighbors { all, one };
 
 /// How one auto-encoder is trained. Defaults: profile `full`.
 struct AutoencoderOptions {
-  int n_hidden = 512;             // H, width of the attention layer
-  int n_latent = 30;              // L, width of the embedding that is clustered
-  int epochs = 1000;              // full-batch steps
-  float learning_rate = 1e-3f;    // Adam
-  float weight_decay = 1e-4f;     // L2, inside the gradient
-  float clip_norm = 5.0f;         // of all gradients together; 0: no clipping
-  int step_size = 1000;           // StepLR: epochs between two decays
-  float gamma = 0.9f;             // StepLR: factor of a decay
+  int n_hidden = 512;           // H, width of the attention layer
+  int n_latent = 30;            // L, width of the embedding that is clustered
+  int epochs = 1000;            // full-batch steps
+  float learning_rate = 1e-3f;  // Adam
+  float weight_decay = 1e-4f;   // L2, inside the gradient
+  float clip_norm = 5.0f;       // of all gradients together; 0: no clipping
+  int step_size = 1000;         // StepLR: epochs between two decays
+  float gamma = 0.9f;           // StepLR: factor of a decay
   Attention attention = Attention::sigmoid;
   Neighbors neighbors_per_step = Neighbors::all;
   TiedUpdate tied_update = TiedUpdate::joint;
@@ -28,20 +27,17 @@ struct AutoencoderOptions {
   void validate() const;  // throws InputError naming the key (autoencoder.<field>)
 };
 
-enum class Activation { none, elu };
-enum class ClassifierLoss { cross_entropy, batch_softmax };
-
 /// How one MLP from embedding to domain is trained. Defaults: profile `full`.
 struct ClassifierOptions {
   std::vector<int> hidden_dims{30};
   int epochs = 300;
-  int batch_size = 1000;          // drawn with replacement
-  float learning_rate = 1e-3f;    // Adam
-  float weight_decay = 1e-4f;     // L2, inside the gradient
-  int step_size = 250;            // StepLR
-  float gamma = 0.5f;             // StepLR
-  double test_prop = 0.1;         // share of spots held out, 0 .. 0.9
-  bool balanced = true;           // draw with probability inverse to class size
+  int batch_size = 1000;        // drawn with replacement
+  float learning_rate = 1e-3f;  // Adam
+  float weight_decay = 1e-4f;   // L2, inside the gradient
+  int step_size = 250;          // StepLR
+  float gamma = 0.5f;           // StepLR
+  double test_prop = 0.1;       // share of spots held out, 0 .. 0.9
+  bool balanced = true;         // draw with probability inverse to class size
   Activation activation = Activation::elu;
   ClassifierLoss loss = ClassifierLoss::cross_entropy;
 
