@@ -1,51 +1,11 @@
 #include "io/h5.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <filesystem>
 
 namespace stamarker::h5 {
-
-void check(herr_t status, Site where) {
-  if (status < 0) throw LibraryError("HDF5", "call failed", where);
-}
-
-hid_t checked(hid_t id, Site where) {
-  if (id < 0) throw LibraryError("HDF5", "no handle", where);
-  return id;
-}
-
-template <>
-hid_t native_type<float>() {
-  return H5T_NATIVE_FLOAT;
-}
-template <>
-hid_t native_type<double>() {
-  return H5T_NATIVE_DOUBLE;
-}
-template <>
-hid_t native_type<std::int8_t>() {
-  return H5T_NATIVE_INT8;
-}
-template <>
-hid_t native_type<std::uint8_t>() {
-  return H5T_NATIVE_UINT8;
-}
-template <>
-hid_t native_type<std::int32_t>() {
-  return H5T_NATIVE_INT32;
-}
-template <>
-hid_t native_type<std::uint32_t>() {
-  return H5T_NATIVE_UINT32;
-}
-template <>
-hid_t native_type<std::int64_t>() {
-  return H5T_NATIVE_INT64;
-}
-template <>
-hid_t native_type<std::uint64_t>() {
-  return H5T_NATIVE_UINT64;
-}
 
 namespace {
 
@@ -55,11 +15,28 @@ void silence() {
   (void)done;
 }
 
-Type variable_text() {
-  Type text{H5Tcopy(H5T_C_S1)};
-  check(H5Tset_size(text, H5T_VARIABLE));
-  check(H5Tset_cset(text, H5T_CSET_UTF8));
-  return text;
+/// A refusal of HDF5 with its own words alone.
+struct Refusal : LibraryError {
+  Refusal(const std::string& why, Site where) : LibraryError("HDF5", why, where), reason(why) {}
+  std::string reason;
+};
+
+/// What the innermost HDF5 function said about the last failure, in one line. Errors of the system
+/// come as a list of details, of which only the message matters.
+std::string innermost_reason() {
+  std::string reason;
+  const auto take_first = [](unsigned n, const H5E_error2_t* error, void* text) -> herr_t {
+    if (n == 0 && error->desc != nullptr) *static_cast<std::string*>(text) = error->desc;
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &reason);
+  const std::string mark = "error message = '";
+  if (const std::size_t found = reason.find(mark); found != std::string::npos) {
+    reason = reason.substr(found + mark.size());
+    reason = reason.substr(0, reason.find('\''));
+  }
+  std::replace(reason.begin(), reason.end(), '\n', ' ');
+  return reason.empty() ? "call failed" : reason;
 }
 
 Properties making_parents() {
@@ -68,29 +45,42 @@ Properties making_parents() {
   return links;
 }
 
-Space space_of(const std::vector<std::int64_t>& shape) {
-  if (shape.empty()) return Space{H5Screate(H5S_SCALAR)};
-  const std::vector<hsize_t> dims(shape.begin(), shape.end());
-  return Space{H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr)};
-}
-
 std::size_t n_points(hid_t space) {
-  return static_cast<std::size_t>(checked(H5Sget_simple_extent_npoints(space)));
+  const hssize_t n = H5Sget_simple_extent_npoints(space);
+  check(n < 0 ? -1 : 0);
+  return static_cast<std::size_t>(n);
 }
 
-/// Strings of a dataset or attribute, of fixed or variable length; `read` fills a buffer.
+std::string full_name(hid_t where, const std::string& name) {
+  std::string group(static_cast<std::size_t>(std::max<ssize_t>(0, H5Iget_name(where, nullptr, 0))),
+                    '\0');
+  H5Iget_name(where, group.data(), group.size() + 1);
+  if (group.empty() || group.back() != '/') group += '/';
+  return (group + name).substr(1);
+}
+
+/// Runs `work`, which reads `name`; a refusal of HDF5 means a damaged file.
+template <class Work>
+auto reading(hid_t where, const std::string& name, Work work) {
+  try {
+    return work();
+  } catch (const Refusal& refusal) {
+    throw InputError(
+        fmt::format("{}: {} cannot be read ({}): the file is damaged or truncated; copy it again",
+                    file_name(where), full_name(where, name), refusal.reason));
+  }
+}
+
+/// Strings of a dataset or attribute, of fixed or variable length; `read_into` fills a buffer.
 template <class Read>
 std::vector<std::string> strings_of(hid_t file_type, hid_t space, Read read_into) {
   const std::size_t n = n_points(space);
   std::vector<std::string> texts(n);
   if (n == 0) return texts;
   if (H5Tis_variable_str(file_type) > 0) {
-    const Type memory = [&] {
-      Type text{H5Tcopy(H5T_C_S1)};
-      check(H5Tset_size(text, H5T_VARIABLE));
-      check(H5Tset_cset(text, H5Tget_cset(file_type)));
-      return text;
-    }();
+    const Type memory{H5Tcopy(H5T_C_S1)};
+    check(H5Tset_size(memory, H5T_VARIABLE));
+    check(H5Tset_cset(memory, H5Tget_cset(file_type)));
     std::vector<char*> pointers(n, nullptr);
     check(read_into(memory, pointers.data()));
     for (std::size_t k = 0; k < n; ++k) texts[k] = pointers[k] != nullptr ? pointers[k] : "";
@@ -113,6 +103,15 @@ std::vector<std::string> strings_of(hid_t file_type, hid_t space, Read read_into
 
 }  // namespace
 
+void check(herr_t status, Site where) {
+  if (status < 0) throw Refusal(innermost_reason(), where);
+}
+
+hid_t checked(hid_t id, Site where) {
+  if (id < 0) throw Refusal(innermost_reason(), where);
+  return id;
+}
+
 File open_to_read(const std::string& path) {
   silence();
   namespace fs = std::filesystem;
@@ -122,8 +121,9 @@ File open_to_read(const std::string& path) {
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (id >= 0) return File{id};
   const bool is_hdf5 = H5Fis_hdf5(path.c_str()) > 0;
-  throw InputError(path + (is_hdf5 ? " cannot be opened: truncated, damaged or locked; copy it again"
-                                   : " is not an HDF5 file, or not readable"));
+  throw InputError(path + (is_hdf5
+                               ? " cannot be opened: truncated, damaged or locked; copy it again"
+                               : " is not an HDF5 file, or not readable"));
 }
 
 File create(const std::string& path) {
@@ -133,12 +133,45 @@ File create(const std::string& path) {
   return File{id};
 }
 
+void close(File file) {
+  check(H5Fflush(file, H5F_SCOPE_LOCAL));
+  check(H5Fclose(file.release()));
+}
+
+std::string file_name(hid_t object) {
+  std::string name(static_cast<std::size_t>(std::max<ssize_t>(0, H5Fget_name(object, nullptr, 0))),
+                   '\0');
+  H5Fget_name(object, name.data(), name.size() + 1);
+  return name;
+}
+
+void writing(const std::string& path, const std::function<void()>& work) {
+  silence();
+  try {
+    work();
+  } catch (const LibraryError& error) {
+    const std::string reason = error.what();
+    for (const char* full : {"No space left", "Disk quota exceeded", "File too large", "NO_SPACE",
+                             "ERR_QUOTA", "no space"})
+      if (reason.find(full) != std::string::npos)
+        throw InputError(fmt::format("no space left writing {}; free some and start again", path));
+    throw InputError(fmt::format("{} cannot be written ({})", path, reason));
+  }
+}
+
 bool exists(hid_t where, const std::string& name) {
   for (std::size_t slash = name.find('/', 1);; slash = name.find('/', slash + 1)) {
     const std::string part = name.substr(0, slash);
     if (H5Lexists(where, part.c_str(), H5P_DEFAULT) <= 0) return false;
     if (slash == std::string::npos) return true;
   }
+}
+
+bool is_group(hid_t where, const std::string& name) {
+  if (!exists(where, name)) return false;
+  H5O_info_t info{};
+  return H5Oget_info_by_name(where, name.c_str(), &info, H5P_DEFAULT) >= 0 &&
+         info.type == H5O_TYPE_GROUP;
 }
 
 std::vector<std::string> names_in(hid_t where) {
@@ -159,115 +192,164 @@ std::vector<std::string> names_in(hid_t where) {
   return names;
 }
 
+std::vector<std::string> names_in(hid_t where, const std::string& group) {
+  if (!is_group(where, group)) return {};
+  return names_in(open_group(where, group));
+}
+
+Group open_group(hid_t where, const std::string& name) {
+  if (!is_group(where, name))
+    throw InputError(fmt::format("{} has no group {}", file_name(where), full_name(where, name)));
+  return Group{H5Gopen2(where, name.c_str(), H5P_DEFAULT)};
+}
+
+DataSet open_dataset(hid_t where, const std::string& name) {
+  if (!exists(where, name) || is_group(where, name))
+    throw InputError(fmt::format("{} has no dataset {}", file_name(where), full_name(where, name)));
+  return reading(where, name, [&] { return DataSet{H5Dopen2(where, name.c_str(), H5P_DEFAULT)}; });
+}
+
 std::vector<std::int64_t> shape_of(hid_t where, const std::string& name) {
-  const DataSet set{H5Dopen2(where, name.c_str(), H5P_DEFAULT)};
+  const DataSet set = open_dataset(where, name);
   const Space space{H5Dget_space(set)};
   std::vector<hsize_t> dims(static_cast<std::size_t>(H5Sget_simple_extent_ndims(space)));
   check(H5Sget_simple_extent_dims(space, dims.data(), nullptr));
   return {dims.begin(), dims.end()};
 }
 
-Group make_group(hid_t where, const std::string& name) {
-  return Group{
-      H5Gcreate2(where, name.c_str(), making_parents(), H5P_DEFAULT, H5P_DEFAULT)};
+H5T_class_t class_of(hid_t where, const std::string& dataset) {
+  const DataSet set = open_dataset(where, dataset);
+  const Type type{H5Dget_type(set)};
+  return H5Tget_class(type);
 }
 
-template <class T>
-std::vector<T> read(hid_t where, const std::string& name) {
-  const DataSet set{H5Dopen2(where, name.c_str(), H5P_DEFAULT)};
-  const Space space{H5Dget_space(set)};
-  std::vector<T> values(n_points(space));
-  if (!values.empty())
-    check(H5Dread(set, native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
-  return values;
+Group make_group(hid_t where, const std::string& name) {
+  return Group{H5Gcreate2(where, name.c_str(), making_parents(), H5P_DEFAULT, H5P_DEFAULT)};
+}
+
+std::size_t n_values(hid_t where, const std::string& name) {
+  const DataSet set = open_dataset(where, name);
+  return n_points(Space{H5Dget_space(set)});
+}
+
+void read_values(hid_t where, const std::string& name, hid_t memory_type, void* values) {
+  const DataSet set = open_dataset(where, name);
+  if (n_points(Space{H5Dget_space(set)}) == 0) return;
+  const H5T_class_t kind = H5Tget_class(Type{H5Dget_type(set)});
+  if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM)
+    throw InputError(
+        fmt::format("{}: {} does not hold numbers", file_name(where), full_name(where, name)));
+  reading(where, name,
+          [&] { check(H5Dread(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values)); });
 }
 
 std::vector<std::string> read_strings(hid_t where, const std::string& name) {
-  const DataSet set{H5Dopen2(where, name.c_str(), H5P_DEFAULT)};
-  const Space space{H5Dget_space(set)};
+  const DataSet set = open_dataset(where, name);
   const Type type{H5Dget_type(set)};
-  return strings_of(type, space, [&](hid_t memory, void* into) {
-    return H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, into);
+  if (H5Tget_class(type) != H5T_STRING)
+    throw InputError(
+        fmt::format("{}: {} does not hold text", file_name(where), full_name(where, name)));
+  return reading(where, name, [&] {
+    const Space space{H5Dget_space(set)};
+    return strings_of(type, space, [&](hid_t memory, void* into) {
+      return H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, into);
+    });
   });
 }
 
-template <class T>
-void write(hid_t where, const std::string& name, std::span<const T> values,
-           const std::vector<std::int64_t>& shape) {
+void write_values(hid_t where, const std::string& name, hid_t type, const void* values,
+                  std::size_t n_values, const std::vector<std::int64_t>& shape) {
   const Space space = space_of(shape);
-  expects(n_points(space) == values.size(), "as many values as the shape says");
-  const DataSet set{H5Dcreate2(where, name.c_str(), native_type<T>(), space, making_parents(),
-                               H5P_DEFAULT, H5P_DEFAULT)};
-  if (!values.empty())
-    check(H5Dwrite(set, native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
+  expects(n_points(space) == n_values, "as many values as the shape says");
+  const DataSet set{
+      H5Dcreate2(where, name.c_str(), type, space, making_parents(), H5P_DEFAULT, H5P_DEFAULT)};
+  if (n_values > 0) check(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values));
 }
 
 void write_strings(hid_t where, const std::string& name, const std::vector<std::string>& values) {
-  const Type text = variable_text();
-  const Space space = space_of({static_cast<std::int64_t>(values.size())});
-  const DataSet set{H5Dcreate2(where, name.c_str(), text, space, making_parents(), H5P_DEFAULT,
-                               H5P_DEFAULT)};
   std::vector<const char*> pointers;
   pointers.reserve(values.size());
   for (const std::string& value : values) pointers.push_back(value.c_str());
-  if (!values.empty())
-    check(H5Dwrite(set, text, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()));
+  write_values(where, name, text_type(), pointers.data(), pointers.size(),
+               {static_cast<std::int64_t>(values.size())});
+}
+
+void write_text(hid_t where, const std::string& name, const std::string& text) {
+  const char* pointer = text.c_str();
+  write_values(where, name, text_type(), &pointer, 1, {});
 }
 
 bool has_attribute(hid_t object, const std::string& name) {
   return H5Aexists(object, name.c_str()) > 0;
 }
 
-std::string read_text_attribute(hid_t object, const std::string& name) {
+std::vector<std::string> read_text_attributes(hid_t object, const std::string& name) {
   const Attribute attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT)};
   const Space space{H5Aget_space(attribute)};
   const Type type{H5Aget_type(attribute)};
-  if (H5Tget_class(type) != H5T_STRING) throw InputError("attribute " + name + " is not text");
-  const auto texts = strings_of(
-      type, space, [&](hid_t memory, void* into) { return H5Aread(attribute, memory, into); });
+  if (n_points(space) == 0) return {};  // pandas' empty list is stored as an array of numbers
+  if (H5Tget_class(type) != H5T_STRING)
+    throw InputError(fmt::format("{}: attribute {} of {} is not text", file_name(object), name,
+                                 full_name(object, "")));
+  return strings_of(type, space,
+                    [&](hid_t memory, void* into) { return H5Aread(attribute, memory, into); });
+}
+
+std::string read_text_attribute(hid_t object, const std::string& name) {
+  const std::vector<std::string> texts = read_text_attributes(object, name);
   return texts.empty() ? "" : texts.front();
 }
 
-template <class T>
-std::vector<T> read_attribute(hid_t object, const std::string& name) {
+std::string text_attribute_or_empty(hid_t object, const std::string& name) {
+  if (!has_attribute(object, name)) return "";
   const Attribute attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT)};
-  const Space space{H5Aget_space(attribute)};
-  std::vector<T> values(n_points(space));
-  if (!values.empty()) check(H5Aread(attribute, native_type<T>(), values.data()));
-  return values;
+  if (H5Tget_class(Type{H5Aget_type(attribute)}) != H5T_STRING) return "";
+  return read_text_attribute(object, name);
+}
+
+std::size_t n_attribute_values(hid_t object, const std::string& name) {
+  const Attribute attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT)};
+  return n_points(Space{H5Aget_space(attribute)});
+}
+
+void read_attribute_values(hid_t object, const std::string& name, hid_t type, void* values) {
+  const Attribute attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT)};
+  if (n_points(Space{H5Aget_space(attribute)}) > 0) check(H5Aread(attribute, type, values));
+}
+
+void write_attribute_values(hid_t object, const std::string& name, hid_t type, const void* values,
+                            const std::vector<std::int64_t>& shape) {
+  if (has_attribute(object, name)) check(H5Adelete(object, name.c_str()));
+  const Space space = space_of(shape);
+  const Attribute attribute{
+      H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT)};
+  if (n_points(space) > 0) check(H5Awrite(attribute, type, values));
 }
 
 void write_attribute(hid_t object, const std::string& name, const std::string& text) {
-  const Type type = variable_text();
-  const Space space{H5Screate(H5S_SCALAR)};
-  const Attribute attribute{
-      H5Acreate2(object, name.c_str(), type, space, H5P_DEFAULT, H5P_DEFAULT)};
   const char* pointer = text.c_str();
-  check(H5Awrite(attribute, type, &pointer));
+  write_attribute_values(object, name, text_type(), &pointer, {});
 }
 
-template <class T>
-void write_attribute(hid_t object, const std::string& name, T value) {
-  const Space space{H5Screate(H5S_SCALAR)};
-  const Attribute attribute{
-      H5Acreate2(object, name.c_str(), native_type<T>(), space, H5P_DEFAULT, H5P_DEFAULT)};
-  check(H5Awrite(attribute, native_type<T>(), &value));
+void write_attribute(hid_t object, const std::string& name, const std::vector<std::string>& texts) {
+  std::vector<const char*> pointers;
+  pointers.reserve(texts.size());
+  for (const std::string& text : texts) pointers.push_back(text.c_str());
+  write_attribute_values(object, name, text_type(), pointers.data(),
+                         {static_cast<std::int64_t>(texts.size())});
 }
 
-#define STM_INSTANTIATE(T)                                                                 \
-  template std::vector<T> read(hid_t, const std::string&);                                 \
-  template void write(hid_t, const std::string&, std::span<const T>,                       \
-                      const std::vector<std::int64_t>&);                                   \
-  template std::vector<T> read_attribute(hid_t, const std::string&);                       \
-  template void write_attribute(hid_t, const std::string&, T);
-STM_INSTANTIATE(float)
-STM_INSTANTIATE(double)
-STM_INSTANTIATE(std::int8_t)
-STM_INSTANTIATE(std::uint8_t)
-STM_INSTANTIATE(std::int32_t)
-STM_INSTANTIATE(std::uint32_t)
-STM_INSTANTIATE(std::int64_t)
-STM_INSTANTIATE(std::uint64_t)
-#undef STM_INSTANTIATE
+Type text_type() {
+  Type text{H5Tcopy(H5T_C_S1)};
+  check(H5Tset_size(text, H5T_VARIABLE));
+  check(H5Tset_cset(text, H5T_CSET_UTF8));
+  return text;
+}
+
+Space space_of(const std::vector<std::int64_t>& shape) {
+  if (shape.empty()) return Space{H5Screate(H5S_SCALAR)};
+  const std::vector<hsize_t> dims(shape.begin(), shape.end());
+  return Space{H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr)};
+}
 
 }  // namespace stamarker::h5

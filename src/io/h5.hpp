@@ -2,9 +2,11 @@
 #include <hdf5.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,7 @@
 /// The only HDF5 calls of the program stand in this folder. Names are the library's own.
 namespace stamarker::h5 {
 
+/// Throw LibraryError with HDF5's own innermost reason.
 void check(herr_t status, Site where = Site::current());
 hid_t checked(hid_t id, Site where = Site::current());
 
@@ -30,6 +33,8 @@ class Handle {
     if (id_ >= 0) Close(id_);
   }
   operator hid_t() const { return id_; }
+  /// The id, which the caller now closes.
+  hid_t release() { return std::exchange(id_, H5I_INVALID_HID); }
 
  private:
   hid_t id_;
@@ -45,27 +50,80 @@ using Object = Handle<H5Oclose>;
 
 /// The memory type that matches T.
 template <class T>
-hid_t native_type();
+hid_t native_type() {
+  if constexpr (std::is_same_v<T, float>)
+    return H5T_NATIVE_FLOAT;
+  else if constexpr (std::is_same_v<T, double>)
+    return H5T_NATIVE_DOUBLE;
+  else if constexpr (std::is_same_v<T, std::int8_t>)
+    return H5T_NATIVE_INT8;
+  else if constexpr (std::is_same_v<T, std::uint8_t>)
+    return H5T_NATIVE_UINT8;
+  else if constexpr (std::is_same_v<T, std::int16_t>)
+    return H5T_NATIVE_INT16;
+  else if constexpr (std::is_same_v<T, std::uint16_t>)
+    return H5T_NATIVE_UINT16;
+  else if constexpr (std::is_same_v<T, std::int32_t>)
+    return H5T_NATIVE_INT32;
+  else if constexpr (std::is_same_v<T, std::uint32_t>)
+    return H5T_NATIVE_UINT32;
+  else if constexpr (std::is_same_v<T, std::int64_t>)
+    return H5T_NATIVE_INT64;
+  else {
+    static_assert(std::is_same_v<T, std::uint64_t>, "a number type that HDF5 knows");
+    return H5T_NATIVE_UINT64;
+  }
+}
 
-/// Opens for reading, by this rank alone. Throws InputError: missing, a folder, not HDF5, truncated.
+// Files.
+
+/// Opens for reading, by this rank alone. Throws InputError: missing, a folder, not HDF5,
+/// truncated.
 File open_to_read(const std::string& path);
 /// Creates or replaces, by this rank alone. Throws InputError naming path and reason.
 File create(const std::string& path);
+/// Flushes and closes, so that errors of the disk are seen. No object of the file may be open.
+void close(File file);
+std::string file_name(hid_t object);
+/// Runs `work`; a LibraryError of it becomes an InputError that says `path` cannot be written and
+/// why, first of all that no space is left.
+void writing(const std::string& path, const std::function<void()>& work);
 
-bool exists(hid_t where, const std::string& name);          // a link of that path, at any depth
-std::vector<std::string> names_in(hid_t where);             // links of a group, in name order
+// Groups and what is in them.
+
+bool exists(hid_t where, const std::string& name);    // a link of that path, at any depth
+bool is_group(hid_t where, const std::string& name);  // false too if there is no such link
+std::vector<std::string> names_in(hid_t where);       // links of a group, in name order
+std::vector<std::string> names_in(hid_t where, const std::string& group);  // none: no such group
 std::vector<std::int64_t> shape_of(hid_t where, const std::string& name);
-Group make_group(hid_t where, const std::string& name);     // parents are made too
+Group make_group(hid_t where, const std::string& name);  // parents are made too
+/// Throw InputError naming file and path if it is not there.
+Group open_group(hid_t where, const std::string& name);
+DataSet open_dataset(hid_t where, const std::string& name);
+H5T_class_t class_of(hid_t where, const std::string& dataset);
 
+// Datasets. Reading throws InputError naming file and path: not there, damaged, not numbers.
+
+std::size_t n_values(hid_t where, const std::string& name);
+/// values: as many as n_values says.
+void read_values(hid_t where, const std::string& name, hid_t memory_type, void* values);
 /// The whole dataset, converted to T by HDF5.
 template <class T>
-std::vector<T> read(hid_t where, const std::string& name);
+std::vector<T> read(hid_t where, const std::string& name) {
+  std::vector<T> values(n_values(where, name));
+  read_values(where, name, native_type<T>(), values.data());
+  return values;
+}
 std::vector<std::string> read_strings(hid_t where, const std::string& name);
 
+void write_values(hid_t where, const std::string& name, hid_t type, const void* values,
+                  std::size_t n_values, const std::vector<std::int64_t>& shape);
 /// A whole dataset, contiguous, in the file type that matches T; scalars have an empty shape.
 template <class T>
 void write(hid_t where, const std::string& name, std::span<const T> values,
-           const std::vector<std::int64_t>& shape);
+           const std::vector<std::int64_t>& shape) {
+  write_values(where, name, native_type<T>(), values.data(), values.size(), shape);
+}
 /// One-dimensional.
 template <class T>
 void write(hid_t where, const std::string& name, const std::vector<T>& values) {
@@ -73,13 +131,43 @@ void write(hid_t where, const std::string& name, const std::vector<T>& values) {
 }
 /// Variable-length UTF-8.
 void write_strings(hid_t where, const std::string& name, const std::vector<std::string>& values);
+/// One text without dimensions.
+void write_text(hid_t where, const std::string& name, const std::string& text);
+
+// Attributes.
 
 bool has_attribute(hid_t object, const std::string& name);
+/// Empty if there is none, or it is not text.
+std::string text_attribute_or_empty(hid_t object, const std::string& name);
 std::string read_text_attribute(hid_t object, const std::string& name);
+std::vector<std::string> read_text_attributes(hid_t object, const std::string& name);
+void read_attribute_values(hid_t object, const std::string& name, hid_t type, void* values);
+std::size_t n_attribute_values(hid_t object, const std::string& name);
 template <class T>
-std::vector<T> read_attribute(hid_t object, const std::string& name);
+std::vector<T> read_attribute(hid_t object, const std::string& name) {
+  std::vector<T> values(n_attribute_values(object, name));
+  read_attribute_values(object, name, native_type<T>(), values.data());
+  return values;
+}
+/// These replace an attribute of the same name.
 void write_attribute(hid_t object, const std::string& name, const std::string& text);
+void write_attribute(hid_t object, const std::string& name, const std::vector<std::string>& texts);
+void write_attribute_values(hid_t object, const std::string& name, hid_t type, const void* values,
+                            const std::vector<std::int64_t>& shape);
 template <class T>
-void write_attribute(hid_t object, const std::string& name, T value);
+requires std::is_arithmetic_v<T>
+void write_attribute(hid_t object, const std::string& name, T value) {
+  write_attribute_values(object, name, native_type<T>(), &value, {});
+}
+template <class T>
+requires std::is_arithmetic_v<T>
+void write_attribute(hid_t object, const std::string& name, const std::vector<T>& values) {
+  write_attribute_values(object, name, native_type<T>(), values.data(),
+                         {static_cast<std::int64_t>(values.size())});
+}
+
+/// A type of variable-length UTF-8 text.
+Type text_type();
+Space space_of(const std::vector<std::int64_t>& shape);
 
 }  // namespace stamarker::h5

@@ -1,0 +1,43 @@
+#pragma once
+#include <functional>
+#include <string>
+
+#include "comm/comm.hpp"
+#include "io/h5.hpp"
+
+namespace stamarker {
+
+/// A file that is whole or absent: it is written as `<path>.partial` and takes its name at the end.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);  // removes what an earlier run left of `<path>.partial`
+  ~AtomicFile();                          // removes `<path>.partial` unless committed
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  const std::string& path() const { return path_; }
+  const std::string& partial() const { return partial_; }
+  /// Flushes to the disk and renames. Throws InputError naming path and reason.
+  void commit();
+
+ private:
+  std::string path_, partial_;
+  bool is_committed_ = false;
+};
+
+/// Writes a text file by AtomicFile. Throws InputError: no space, no permission.
+void write_text_file(const std::string& path, const std::string& text);
+
+namespace h5 {
+
+/// Creates an HDF5 file by AtomicFile, on this rank alone; `fill` writes its contents.
+/// Throws InputError: no space, no permission; then nothing of the file is left.
+void write_file(const std::string& path, const std::function<void(hid_t file)>& fill);
+
+/// The same by all ranks of `comm` into one file. Collective. `fill` runs on every rank and makes
+/// the collective calls of h5_parallel.hpp. An InputError on any rank is thrown by all of them.
+void write_file_together(const Comm& comm, const std::string& path,
+                         const std::function<void(hid_t file)>& fill);
+
+}  // namespace h5
+}  // namespace stamarker

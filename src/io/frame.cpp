@@ -1,0 +1,66 @@
+#include "io/frame.hpp"
+
+#include <algorithm>
+
+#include "base/error.hpp"
+
+namespace stamarker {
+
+std::size_t size_of(const Values& values) {
+  return std::visit([](const auto& all) { return all.size(); }, values);
+}
+
+Values rows_of(const Values& values, std::span<const std::int32_t> rows) {
+  return std::visit(
+      [&](const auto& all) -> Values {
+        std::remove_cvref_t<decltype(all)> some;
+        some.reserve(rows.size());
+        for (const std::int32_t row : rows) some.push_back(all.at(static_cast<std::size_t>(row)));
+        return some;
+      },
+      values);
+}
+
+Column categorical_column(std::string name, std::vector<std::int32_t> codes,
+                          std::vector<std::string> categories) {
+  Column column{std::move(name), std::move(codes)};
+  column.categories = std::move(categories);
+  return column;
+}
+
+const Column* Frame::find(const std::string& name) const {
+  const auto found = std::find_if(columns.begin(), columns.end(),
+                                  [&](const Column& column) { return column.name == name; });
+  return found == columns.end() ? nullptr : &*found;
+}
+
+void Frame::set(Column column) {
+  expects(size_of(column.values) == index.size(), "a column as long as its frame");
+  const auto found = std::find_if(columns.begin(), columns.end(),
+                                  [&](const Column& other) { return other.name == column.name; });
+  if (found == columns.end()) {
+    columns.push_back(std::move(column));
+  } else {
+    *found = std::move(column);
+  }
+}
+
+void Frame::remove(const std::string& name) {
+  std::erase_if(columns, [&](const Column& column) { return column.name == name; });
+}
+
+Frame rows_of(const Frame& frame, std::span<const std::int32_t> rows) {
+  Frame some;
+  some.index_name = frame.index_name;
+  some.index = std::get<std::vector<std::string>>(rows_of(Values(frame.index), rows));
+  for (const Column& column : frame.columns) {
+    Column part = column;
+    part.values = rows_of(column.values, rows);
+    if (!column.missing.empty())
+      part.missing = std::get<std::vector<Flag>>(rows_of(Values(column.missing), rows));
+    some.columns.push_back(std::move(part));
+  }
+  return some;
+}
+
+}  // namespace stamarker

@@ -1,0 +1,89 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "comm/comm.hpp"
+#include "data/dataset.hpp"
+#include "io/h5.hpp"
+
+/// Files that several ranks write together. A dataset is made by all ranks (or earlier, by one),
+/// then each rank writes its own rows. All functions with a Comm are collective: ranks without rows
+/// call them too. Failures are agreed: if one rank cannot write, all throw the same InputError.
+namespace stamarker::h5 {
+
+/// Creates or replaces a file that all ranks of `comm` write. Collective.
+File create_together(const Comm& comm, const std::string& path);
+/// Opens an existing file for reading and writing by all ranks of `comm`. Collective.
+File open_together(const Comm& comm, const std::string& path);
+/// Flushes and closes a file of create_together or open_together. Collective. No object of the
+/// file may be open.
+void close_together(const Comm& comm, File file, const std::string& path);
+
+/// How the values of a dataset lie in the file.
+struct Layout {
+  std::int64_t chunk_rows = 0;  // 0: contiguous
+  int gzip = 0;                 // 1 .. 9; needs chunk_rows > 0; 0: not compressed
+};
+
+/// Makes an empty dataset of the given shape, one to three dimensions, rows first. Called by all
+/// ranks on a file opened together, or by one rank on its own file. Values not written later are
+/// undefined.
+template <class T>
+void create_rows(hid_t where, const std::string& name, const std::vector<std::int64_t>& shape,
+                 Layout layout = {}) {
+  create_dataset(where, name, native_type<T>(), shape, layout);
+}
+void create_dataset(hid_t where, const std::string& name, hid_t type,
+                    const std::vector<std::int64_t>& shape, Layout layout);
+
+/// Writes rows [first_row, first_row + n) of an existing dataset, n = values / row length, possibly
+/// 0. Rows of different ranks do not overlap. Collective. A rank passes at most `most_bytes` to
+/// HDF5 at a time.
+template <class T>
+void write_rows(const Comm& comm, hid_t where, const std::string& name, std::int64_t first_row,
+                std::span<const T> values, std::size_t most_bytes = std::size_t{1} << 28) {
+  write_values(comm, where, name, native_type<T>(), first_row, std::as_bytes(values), most_bytes);
+}
+void write_values(const Comm& comm, hid_t where, const std::string& name, hid_t type,
+                  std::int64_t first_row, std::span<const std::byte> values,
+                  std::size_t most_bytes);
+
+/// Writes single rows of a two-dimensional, contiguous dataset. rows: ascending, distinct.
+/// values: [rows, n_cols]. Collective in its outcome only; the writes are independent.
+template <class T>
+void write_row_list(const Comm& comm, hid_t where, const std::string& name,
+                    std::span<const std::int32_t> rows, std::span<const T> values) {
+  write_listed_values(comm, where, name, native_type<T>(), rows, std::as_bytes(values));
+}
+void write_listed_values(const Comm& comm, hid_t where, const std::string& name, hid_t type,
+                         std::span<const std::int32_t> rows, std::span<const std::byte> values);
+
+/// Rows [first_row, first_row + n) of a sparse matrix, as a view. Offsets may start anywhere, so
+/// that a block of a whole matrix needs no copy.
+struct SparseBlock {
+  std::int64_t first_row = 0;
+  std::int64_t n_cols = 0;                  // of the whole matrix, the same on all ranks
+  std::span<const std::int64_t> row_start;  // [n + 1], or empty for no rows
+  std::span<const std::int32_t> column;     // indexed by the values of row_start
+  std::span<const float> value;             // likewise
+
+  std::int64_t n_rows() const {
+    return row_start.empty() ? 0 : static_cast<std::int64_t>(row_start.size()) - 1;
+  }
+  std::int64_t n_entries() const { return row_start.empty() ? 0 : row_start.back() - row_start[0]; }
+};
+
+/// The given rows of a matrix that this rank holds whole.
+SparseBlock block_of_rows(const SparseRows& matrix, Block rows);
+
+/// Makes the group of a CSR matrix as AnnData stores it: data, indices, indptr, attribute shape.
+/// Index type int32, or int64 from 2^31 entries on, as scipy chooses. Called like create_rows.
+void create_csr(hid_t where, const std::string& name, std::int64_t n_rows, std::int64_t n_cols,
+                std::int64_t n_entries);
+/// Writes this rank's rows of a matrix made by create_csr. Blocks tile the rows without gap, in any
+/// order of ranks. Collective.
+void write_csr(const Comm& comm, hid_t where, const std::string& name, const SparseBlock& mine);
+
+}  // namespace stamarker::h5

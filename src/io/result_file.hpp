@@ -1,0 +1,102 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "comm/comm.hpp"
+#include "data/dataset.hpp"
+#include "io/h5_parallel.hpp"
+#include "io/read_input.hpp"
+
+namespace stamarker {
+
+/// Rows [first_row, first_row + values / n_cols) of a dense matrix, as a view.
+template <class T>
+struct DenseBlock {
+  std::int64_t first_row = 0;
+  std::int64_t n_cols = 0;  // of the whole matrix, the same on all ranks; 0: there is no matrix
+  std::span<const T> values{};
+};
+
+/// Some rows of layers/saliency, anywhere in the matrix.
+struct SaliencyRows {
+  std::vector<std::int32_t> rows;  // ascending
+  std::vector<float> values;       // [rows, n_genes]
+};
+
+/// What is known of the domains and their genes; N spots, G genes, C domains. Matrices as SvgTable
+/// has them, domains first.
+struct DomainResults {
+  std::vector<std::int32_t> domain;       // [N], 0 .. C - 1
+  std::vector<std::string> domain_names;  // [C]
+  std::vector<double> score;              // [C, G] saliency score
+  std::vector<double> stability;          // [C, G] share of models that select the gene
+  std::vector<double> score_deviation;    // [C, G] standard deviation over models; or empty
+  std::vector<std::uint8_t> selected;     // [C, G] 1: SVG of the domain
+  std::vector<float> log_fold_change;     // [C, G] see log_fold_changes(); or empty: NaN is stored
+};
+
+/// What uns/stamarker tells about the run; M models. Empty parts are not written.
+struct RunRecord {
+  std::string config;                                           // resolved configuration, YAML
+  std::vector<float> losses;                                    // [M, epochs]
+  std::vector<double> held_out_accuracy;                        // [M]
+  std::vector<std::int64_t> confusion;                          // [M, C, C] rows: true domain
+  std::vector<double> linkage;                                  // [merges, 4] as scipy's linkage
+  std::vector<std::pair<std::string, double>> run_times;        // seconds of each stage
+  std::vector<std::pair<std::string, double>> measures;         // any other number of the run
+  std::vector<std::pair<std::string, std::string>> provenance;  // version, commit, checksum, ...
+};
+
+/// Everything that goes into result.h5ad.
+struct ResultContents {
+  // Filled on every rank: the rows that this rank writes. The blocks of one matrix tile the N spots
+  // over the ranks in any way (for example all rows on rank 0), each matrix in its own way.
+  h5::SparseBlock expression;       // [N, G] -> X
+  h5::SparseBlock counts;           // [N, G] -> layers/counts
+  h5::SparseBlock graph;            // [N, N] distances, with the self-loops, which are left out
+  DenseBlock<float> embedding;      // [N, L] -> obsm/X_stamarker
+  DenseBlock<std::int32_t> labels;  // [N, M] -> obsm/stamarker_labels
+  std::vector<DenseBlock<float>>
+      embeddings;  // M of [N, L] -> obsm/stamarker_embedding_<m>; or none
+  /// Called on all ranks together, again and again until no rank has rows left: -> layers/saliency.
+  /// May communicate. Empty (on all ranks): no such layer.
+  std::function<SaliencyRows()> next_saliency;
+
+  // Filled on rank 0, not looked at elsewhere.
+  InputOptions input;                        // read again for its own obs, var, obsm, varm, uns
+  std::vector<std::int32_t> kept_spots;      // [N], indices into the input
+  std::vector<std::int32_t> selected_genes;  // [G], indices into the input
+  std::vector<std::string> spot_names;       // [N]
+  std::vector<std::string> gene_names;       // [G]
+  Coordinates coordinates;                   // [N, 2 or 3]
+  std::vector<std::int32_t> section;         // [N], or empty
+  GeneStatistics statistics;                 // [G]
+  double radius = 0;                         // of the graph; 0: nearest neighbours
+  int n_neighbors = 0;                       // of the graph; 0: by radius
+  DomainResults domains;
+  RunRecord run;
+};
+
+/// The part of `contents` that every stage after preparation shares: names, indices, coordinates,
+/// statistics, radius and this rank's block of X, counts and graph. `prepared` must outlive it.
+void describe_prepared(const PreparedData& prepared, Block rows, ResultContents& contents);
+
+/// Writes the result file, whole or not at all. Collective. Rank 0 first writes what is small or
+/// carried over from the input, then all ranks write the large matrices by rows. The values do not
+/// depend on the number of ranks or on how rows are dealt out.
+/// Returns, on rank 0, one line for each part of the input that could not be carried over.
+/// Throws InputError on all ranks alike: no space, no permission.
+std::vector<std::string> write_result(const Comm& comm, const std::string& path,
+                                      const ResultContents& contents);
+
+/// log2 of the ratio of mean expression inside a domain to that outside, as scanpy.tl.
+/// rank_genes_groups defines it: means of log1p values, expm1 of them, 1e-9 added to both.
+/// domain: [N], codes below n_domains. Returns [n_domains, G].
+std::vector<float> log_fold_changes(const SparseRows& expression,
+                                    std::span<const std::int32_t> domain, int n_domains);
+
+}  // namespace stamarker
