@@ -14,13 +14,26 @@ struct NeighborGraph {
   int n_points() const { return static_cast<int>(row_start.size()) - 1; }
 };
 
-/// The n_nearest other points of every point by Euclidean distance, nearest first, equally far
-/// ones by index: [n_points, n_nearest]. Exact: all pairs are measured, candidates in double.
-std::vector<std::int32_t> nearest_points(std::span<const float> points, int n_dims, int n_nearest);
+/// Of every point, nearest first, equally far ones by index.
+struct NearestPoints {
+  std::vector<std::int32_t> index;  // [n_points, n_nearest], never the point itself
+  std::vector<double> distance;     // [n_points, n_nearest], Euclidean
+};
 
-/// Union of every point's n_neighbors - 1 nearest others, the pattern of scanpy.pp.neighbors
-/// (whose n_neighbors counts the point itself), without its weights.
-/// points: [n_points, n_dims]. Throws InputError unless 2 <= n_neighbors <= n_points.
+/// The n_nearest other points of every point. Exact: all pairs are measured, those that matter in
+/// double. points: [n_points, n_dims]. Throws InputError: not finite.
+NearestPoints nearest_points(std::span<const float> points, int n_dims, int n_nearest);
+
+/// Union of every point's n_neighbors - 1 nearest others (n_neighbors counts the point itself), less
+/// the edges whose UMAP weight is 0 in single precision both ways: the pattern of
+/// scanpy.pp.neighbors(n_neighbors), without its weights. With distances d_1 <= d_2 ... of point i
+/// and rho its smallest above 0,
+///
+///   weight(i, k) = exp(-max(d_k - rho, 0) / sigma),   sum_k weight(i, k) = log2(n_neighbors)
+///
+/// So a few points that lie close together and far from all others keep to themselves.
+/// Source: umap-learn umap_.py, smooth_knn_dist and compute_membership_strengths.
+/// points: [n_points, n_dims]. Throws InputError: not finite, or not 2 <= n_neighbors <= n_points.
 NeighborGraph neighbor_graph(std::span<const float> points, int n_dims, int n_neighbors);
 
 }  // namespace stamarker
