@@ -1,0 +1,240 @@
+#include "app/config.hpp"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "app/config_fields.hpp"
+#include "app/config_value.hpp"
+#include "app/legacy_keys.hpp"
+
+namespace stamarker {
+namespace {
+
+/// A value somebody gave, and where it stands, for messages.
+struct Entry {
+  std::string key;
+  YAML::Node value;
+  std::string where;  // "run.yaml:12" or "--set"
+};
+
+std::string shown(const YAML::Node& value) {
+  YAML::Emitter out;
+  out << YAML::Flow << value;
+  std::string text = out.c_str();
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return text.empty() || value.IsNull() ? "(nothing)" : text;
+}
+
+/// True when some known key lies below `key`.
+bool is_section(const std::string& key) {
+  return std::ranges::any_of(config_fields(),
+                             [&](const Field& f) { return f.key.starts_with(key + "."); });
+}
+
+/// Every leaf of a map, with dotted keys.
+void flatten(const YAML::Node& map, const std::string& prefix, const std::string& name,
+             std::vector<Entry>& entries) {
+  for (const auto& pair : map) {
+    const std::string where = fmt::format("{}:{}", name, pair.first.Mark().line + 1);
+    if (!pair.first.IsScalar()) throw InputError(where + ": a key must be one word");
+    const std::string key = prefix + pair.first.Scalar();
+    if (pair.second.IsMap() && find_field(key) == nullptr)
+      flatten(pair.second, key + ".", name, entries);
+    else if (!(pair.second.IsNull() && is_section(key)))  // `prepare:` with nothing below it
+      entries.push_back({key, pair.second, where});
+  }
+}
+
+std::vector<Entry> entries_of(const std::string& text, const std::string& name) {
+  std::vector<Entry> entries;
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (root.IsNull()) return entries;
+    if (!root.IsMap())
+      throw InputError(name + ": not a configuration (expected `key: value` lines)");
+    flatten(root, "", name, entries);
+  } catch (const YAML::Exception& error) {
+    throw InputError(
+        fmt::format("{}:{}: not valid YAML ({})", name, error.mark.line + 1, error.msg));
+  }
+  return entries;
+}
+
+Entry entry_of_setting(const std::string& setting) {
+  const std::size_t equals = setting.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw InputError(
+        fmt::format("--set {} (expected key=value, such as autoencoder.epochs=500)", setting));
+  try {
+    return {setting.substr(0, equals), YAML::Load(setting.substr(equals + 1)), "--set"};
+  } catch (const YAML::Exception& error) {
+    throw InputError(fmt::format("--set {} (the value is not valid YAML: {})", setting, error.msg));
+  }
+}
+
+/// The entry under today's key; nothing when it has no meaning here.
+std::optional<Entry> modern(const Entry& entry, std::vector<std::string>& warnings) {
+  if (find_field(entry.key) != nullptr) return entry;
+  const LegacyKey* legacy = find_legacy_key(entry.key);
+  if (legacy == nullptr)
+    throw InputError(
+        fmt::format("{}: unknown key {} (did you mean {}? `stamarker config` lists all)",
+                    entry.where, entry.key, nearest_key(entry.key)));
+  if (!legacy->now.empty()) return Entry{legacy->now, entry.value, entry.where};
+  if (legacy->allowed.empty())
+    warnings.push_back(
+        fmt::format("{}: {} has no meaning here and is ignored", entry.where, entry.key));
+  else if (!entry.value.IsScalar() || entry.value.Scalar() != legacy->allowed)
+    throw InputError(fmt::format("{}: {} = {} (only {} exists here)", entry.where, entry.key,
+                                 shown(entry.value), legacy->allowed));
+  return {};
+}
+
+/// By today's key. The same key twice in the files is an error; a setting replaces it.
+std::map<std::string, Entry> collect(const std::vector<Entry>& from_files,
+                                     const std::vector<Entry>& settings,
+                                     std::vector<std::string>& warnings) {
+  std::map<std::string, Entry> given;
+  for (const Entry& entry : from_files) {
+    const std::optional<Entry> known = modern(entry, warnings);
+    if (!known) continue;
+    const auto [other, is_new] = given.emplace(known->key, *known);
+    if (!is_new)
+      throw InputError(fmt::format("{}: {} is given twice (first at {})", entry.where, known->key,
+                                   other->second.where));
+  }
+  for (const Entry& entry : settings)
+    if (const std::optional<Entry> known = modern(entry, warnings))
+      given.insert_or_assign(known->key, *known);
+  return given;
+}
+
+LoadedConfig build(const std::vector<Entry>& from_files, const std::vector<Entry>& settings) {
+  LoadedConfig loaded;
+  const auto given = collect(from_files, settings, loaded.warnings);
+  const auto apply = [&](const Field& field) {
+    const auto found = given.find(field.key);
+    if (found == given.end()) return;
+    const Entry& entry = found->second;
+    const std::string expected = field.read(loaded.config, entry.value);
+    if (!expected.empty())
+      throw InputError(fmt::format("{}: {} = {} (expected {})", entry.where, field.key,
+                                   shown(entry.value), expected));
+  };
+  apply(*find_field("profile"));
+  apply_profile(loaded.config, loaded.config.profile);
+  for (const Field& field : config_fields()) apply(field);
+  return loaded;
+}
+
+std::string text_of(const std::string& file) {
+  std::ifstream in(file);
+  std::ostringstream text;
+  if (in && (in.peek(), in.eof() || text << in.rdbuf())) return text.str();
+  throw InputError(fmt::format("{} (cannot read the configuration: {})", file,
+                               std::generic_category().message(errno)));
+}
+
+std::vector<Entry> entries_of_settings(const std::vector<std::string>& settings) {
+  std::vector<Entry> entries;
+  for (const std::string& setting : settings) entries.push_back(entry_of_setting(setting));
+  return entries;
+}
+
+/// All keys as nested YAML; `comment` gives what stands behind a key's value.
+std::string emit(const Config& config, const std::function<std::string(const Field&)>& comment) {
+  std::string out, open_section;
+  for (const Field& field : config_fields()) {
+    const std::size_t dot = field.key.find('.');
+    const std::string section = dot == std::string::npos ? "" : field.key.substr(0, dot);
+    if (section != open_section && !section.empty()) out += section + ":\n";
+    open_section = section;
+    const std::string name = dot == std::string::npos ? field.key : field.key.substr(dot + 1);
+    out += fmt::format("{}{}: {}{}\n", section.empty() ? "" : "  ", name, field.write(config),
+                       comment(field));
+  }
+  return out;
+}
+
+}  // namespace
+
+void apply_profile(Config& config, Profile profile) {
+  const bool is_reference = profile == Profile::reference;
+  AutoencoderOptions& a = config.autoencoder;
+  a.neighbors_per_step = is_reference ? Neighbors::one : Neighbors::all;
+  a.tied_update = is_reference ? TiedUpdate::split : TiedUpdate::joint;
+  a.attention = is_reference ? Attention::leaky_relu : Attention::sigmoid;
+  a.learning_rate = is_reference ? 1e-4f : 1e-3f;
+  ClassifierOptions& c = config.classifier;
+  c.activation = is_reference ? Activation::none : Activation::elu;
+  c.loss = is_reference ? ClassifierLoss::batch_softmax : ClassifierLoss::cross_entropy;
+}
+
+void ComputeOptions::validate() const {
+  if (threads < 0)
+    throw InputError(fmt::format("compute.threads = {} (must be 1 or more, or auto)", threads));
+  if (tile_groups < 1)
+    throw InputError(fmt::format("compute.tile_groups = {} (must be 1 or more)", tile_groups));
+  if (tiles < 0 || tiles % tile_groups != 0)
+    throw InputError(
+        fmt::format("compute.tiles = {} (must be auto or a multiple of compute.tile_groups = {})",
+                    tiles, tile_groups));
+}
+
+void Config::validate() const {
+  if (input.path.empty()) throw InputError("input.path is missing (the .h5ad file or 10x folder)");
+  if (output.empty()) throw InputError("output is missing (the run directory to write)");
+  if (models < 1) throw InputError(fmt::format("models = {} (must be 1 or more)", models));
+  if (domains == 0) throw InputError("domains is missing (how many spatial domains to find)");
+  if (domains < 2) throw InputError(fmt::format("domains = {} (must be 2 or more)", domains));
+  prepare.validate();
+  autoencoder.validate();
+  clustering.validate();
+  consensus.validate();
+  classifier.validate();
+  svgs.validate();
+  compute.validate();
+}
+
+LoadedConfig parse_config(const std::string& text, const std::string& name,
+                          const std::vector<std::string>& settings) {
+  return build(entries_of(text, name), entries_of_settings(settings));
+}
+
+LoadedConfig load_config(const std::vector<std::string>& files,
+                         const std::vector<std::string>& settings) {
+  std::vector<Entry> entries;
+  for (const std::string& file : files)
+    for (Entry& entry : entries_of(text_of(file), file)) entries.push_back(std::move(entry));
+  return build(entries, entries_of_settings(settings));
+}
+
+std::string to_yaml(const Config& config) {
+  return emit(config, [](const Field&) { return std::string(); });
+}
+
+std::string to_commented_yaml(const Config& config) {
+  return emit(config, [](const Field& field) { return "  # " + field.meaning; });
+}
+
+std::vector<std::pair<std::string, std::string>> options_of(const Config& config, Stage stage) {
+  std::vector<std::pair<std::string, std::string>> options;
+  for (const Field& field : config_fields())
+    if (field.stage == stage) options.emplace_back(field.key, field.write(config));
+  return options;
+}
+
+Difference first_difference(const Config& ours, const Config& theirs) {
+  for (const Stage stage : all_stages)
+    for (const Field& field : config_fields())
+      if (field.stage == stage && field.write(ours) != field.write(theirs))
+        return {field.key, field.write(ours), field.write(theirs)};
+  return {};
+}
+
+}  // namespace stamarker
