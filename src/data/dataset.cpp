@@ -35,20 +35,30 @@ SparseRows submatrix(const SparseRows& m, const std::vector<std::int32_t>& rows,
     new_column[cols[c]] = static_cast<std::int32_t>(c);
   }
   const bool ascending = std::is_sorted(cols.begin(), cols.end());
+  const auto n_rows = static_cast<std::int64_t>(rows.size());
   SparseRows s;
   s.n_rows = static_cast<int>(rows.size());
   s.n_cols = static_cast<int>(cols.size());
-  std::vector<std::pair<std::int32_t, float>> row;
-  for (const std::int32_t i : rows) {
-    row.clear();
-    for (std::int64_t k = m.row_start[i]; k < m.row_start[i + 1]; ++k)
+  s.row_start.assign(rows.size() + 1, 0);
+#pragma omp parallel for schedule(static)
+  for (std::int64_t r = 0; r < n_rows; ++r)
+    s.row_start[r + 1] = std::count_if(m.column.begin() + m.row_start[rows[r]],
+                                       m.column.begin() + m.row_start[rows[r] + 1],
+                                       [&](std::int32_t c) { return new_column[c] >= 0; });
+  std::partial_sum(s.row_start.begin(), s.row_start.end(), s.row_start.begin());
+  s.column.resize(s.row_start.back());
+  s.value.resize(s.row_start.back());
+#pragma omp parallel for schedule(static)
+  for (std::int64_t r = 0; r < n_rows; ++r) {
+    std::vector<std::pair<std::int32_t, float>> row;
+    for (std::int64_t k = m.row_start[rows[r]]; k < m.row_start[rows[r] + 1]; ++k)
       if (const std::int32_t c = new_column[m.column[k]]; c >= 0) row.emplace_back(c, m.value[k]);
     if (!ascending) std::sort(row.begin(), row.end());
+    std::int64_t at = s.row_start[r];
     for (const auto& [c, v] : row) {
-      s.column.push_back(c);
-      s.value.push_back(v);
+      s.column[at] = c;
+      s.value[at++] = v;
     }
-    s.row_start.push_back(static_cast<std::int64_t>(s.column.size()));
   }
   return s;
 }

@@ -38,8 +38,7 @@ struct Dataset {
   std::vector<std::string> spot_names;  // [n_spots]
   std::vector<std::string> gene_names;  // [n_genes]
   Coordinates coordinates;              // [n_spots, 2 or 3]
-  std::vector<std::int32_t>
-      section;  // [n_spots], index into section_names; all 0 without a batch key
+  std::vector<std::int32_t> section;    // [n_spots], into section_names; 0 without batch key
   std::vector<std::string> section_names;
 
   int n_spots() const { return counts.n_rows; }

@@ -13,7 +13,7 @@ enum class GeneKind { domain_svg, gradient, noise };
 
 /// A section with known domains and genes. Defaults: about one Visium array of the cortex.
 struct SimulateOptions {
-  int n_spots = 2000;  // hexagonal: rounded up to fill the last row of the array
+  int n_spots = 2000;  // the last row of the array may be short
   int n_genes = 1000;
   int n_domains = 6;
   SpotLayout layout = SpotLayout::hexagonal;
@@ -23,7 +23,7 @@ struct SimulateOptions {
   double fold_change = 2.5;    // of a domain SVG inside its domain
   int n_gradient_genes = 100;  // rise smoothly along a direction, across all domains
   double gradient_fold = 3;    // between the two ends of a gradient
-  double mean_counts = 2000;   // of a spot, over all genes
+  double mean_counts = 2000;   // of a spot of depth 1, before folds
   double gene_spread = 1.0;    // standard deviation of the log mean over genes
   double depth_spread = 0.3;   // standard deviation of the log depth over spots
   double dispersion = 0.5;     // phi: variance = mu + phi mu^2
