@@ -1,0 +1,37 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "app/config.hpp"
+
+namespace stamarker {
+
+/// FNV-1a with 64 bits (Fowler, Noll, Vo). Tells contents apart; no protection against forgery.
+class Checksum {
+ public:
+  void add(std::string_view bytes);
+  std::string hex() const;  // 16 digits
+
+ private:
+  std::uint64_t value_ = 14695981039346656037u;
+};
+
+/// Of the contents of the input: the file, with the tables of positions beside a 10x matrix, or
+/// the matrices and tables of a folder. Throws InputError: missing, unreadable.
+std::string input_checksum(const std::string& path);
+
+/// What the result of each stage depends on, in one word: the options of the stage, those of the
+/// stages before it and the input. A stage file is of use exactly when it carries the same word.
+class Fingerprints {
+ public:
+  Fingerprints() = default;
+  Fingerprints(const Config& config, const std::string& checksum_of_input);
+  const std::string& of(Stage stage) const { return words_[static_cast<std::size_t>(stage)]; }
+
+ private:
+  std::array<std::string, all_stages.size()> words_;
+};
+
+}  // namespace stamarker

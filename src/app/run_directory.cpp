@@ -1,0 +1,149 @@
+#include "app/run_directory.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "app/stage_files.hpp"
+#include "base/error.hpp"
+
+namespace stamarker {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// The path itself, or the nearest folder above it that exists.
+fs::path nearest_existing(const fs::path& path) {
+  fs::path place = fs::absolute(path).lexically_normal();
+  std::error_code ignored;
+  while (!fs::exists(place, ignored) && place.has_parent_path() && place != place.parent_path())
+    place = place.parent_path();
+  return place;
+}
+
+void check_writable(const std::string& output) {
+  const fs::path place = nearest_existing(output);
+  std::error_code ignored;
+  if (!fs::is_directory(place, ignored))
+    throw InputError(
+        fmt::format("output = {} ({} is a file; name a folder)", output, place.string()));
+  if (access(place.c_str(), W_OK | X_OK) != 0)
+    throw InputError(fmt::format("output = {} (cannot be written: {} of {})", output,
+                                 std::generic_category().message(errno), place.string()));
+}
+
+constexpr const char* what_to_do = "choose another output, or pass --overwrite to replace it";
+
+void check_same_config(const RunDirectory& directory, const Config& config) {
+  Difference difference;
+  try {
+    difference = first_difference(config, load_config({directory.config()}, {}).config);
+  } catch (const InputError&) {
+    difference = {"config.resolved.yaml", "another", "unreadable"};
+  }
+  if (!difference.key.empty())
+    throw InputError(fmt::format(
+        "output = {} (holds a run of another configuration: {} = {} there, {} here; {})",
+        directory.path(), difference.key, difference.theirs, difference.ours, what_to_do));
+}
+
+}  // namespace
+
+std::string RunDirectory::model(int m) const {
+  return fmt::format("{}/models/model_{:03}.h5", path_, m);
+}
+std::string RunDirectory::classifier(int m) const {
+  return fmt::format("{}/classifiers/classifier_{:03}.h5", path_, m);
+}
+std::string RunDirectory::saliency_tile(int t) const {
+  return fmt::format("{}/saliency/tile_{:04}.h5", path_, t);
+}
+
+bool RunDirectory::exists() const {
+  std::error_code ignored;
+  return fs::is_directory(path_, ignored);
+}
+
+std::vector<std::string> RunDirectory::files_of(Stage stage) const {
+  std::vector<std::string> files;
+  std::error_code ignored;
+  const auto add_file = [&](const std::string& file) {
+    if (fs::exists(file, ignored)) files.push_back(file);
+  };
+  const auto add_folder = [&](const std::string& folder, const std::string& start) {
+    for (const auto& entry : fs::directory_iterator(path_ + "/" + folder, ignored))
+      if (entry.path().filename().string().starts_with(start))
+        files.push_back(entry.path().string());
+  };
+  switch (stage) {
+    case Stage::prepare:
+      add_file(prepared());
+      break;
+    case Stage::train:
+      add_folder("models", "model_");
+      break;
+    case Stage::cluster:
+      add_file(clusters());
+      break;
+    case Stage::consensus:
+      add_file(consensus());
+      break;
+    case Stage::classify:
+      add_folder("classifiers", "classifier_");
+      break;
+    case Stage::saliency:
+      add_folder("saliency", "tile_");
+      break;
+    case Stage::svgs:
+      add_file(svg_table());
+      add_file(result());
+      break;
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+void RunDirectory::remove(Stage stage) const {
+  std::error_code ignored;
+  for (const std::string& file : files_of(stage)) fs::remove(file, ignored);
+}
+
+void RunDirectory::create() {
+  std::error_code failure;
+  is_new_ = !exists();
+  for (const char* folder : {"models", "classifiers", "saliency"}) {
+    fs::create_directories(path_ + "/" + folder, failure);
+    if (failure)
+      throw InputError(fmt::format("output = {} (cannot be made: {})", path_, failure.message()));
+  }
+}
+
+void RunDirectory::discard_if_new() {
+  std::error_code ignored;
+  if (std::exchange(is_new_, false)) fs::remove_all(path_, ignored);
+}
+
+void check_directory(const RunDirectory& directory, const Config& config,
+                     const Fingerprints& fingerprints, Existing existing, bool is_whole_run) {
+  check_writable(directory.path());
+  const bool keeps_others = existing == Existing::refuse || existing == Existing::resume;
+  if (!directory.exists() || !keeps_others) return;
+  std::error_code ignored;
+  const bool has_results = std::ranges::any_of(
+      all_stages, [&](Stage stage) { return !directory.files_of(stage).empty(); });
+  if (!has_results) return;
+  if (fs::exists(directory.config(), ignored)) check_same_config(directory, config);
+  if (fs::exists(directory.prepared(), ignored) &&
+      fingerprint_of_file(directory.prepared()) != fingerprints.of(Stage::prepare))
+    throw InputError(fmt::format("output = {} (holds a run of other contents of {}; {})",
+                                 directory.path(), config.input.path, what_to_do));
+  if (is_whole_run && existing == Existing::refuse && !fs::exists(directory.result(), ignored))
+    throw InputError(
+        fmt::format("output = {} (holds an unfinished run of this configuration; pass "
+                    "--resume to continue it, or --overwrite to start again)",
+                    directory.path()));
+}
+
+}  // namespace stamarker

@@ -1,0 +1,257 @@
+#include "app/stage_files.hpp"
+
+#include <span>
+
+#include "io/atomic_file.hpp"
+#include "io/h5.hpp"
+
+namespace stamarker {
+namespace {
+
+template <class T>
+T read_scalar(hid_t where, const std::string& name) {
+  const std::vector<T> values = h5::read<T>(where, name);
+  if (values.size() != 1) throw InputError(name + " of a stage file is damaged");
+  return values[0];
+}
+
+template <class T>
+void write_scalar(hid_t where, const std::string& name, T value) {
+  h5::write(where, name, std::span<const T>(&value, 1), {});
+}
+
+/// [values / n_cols, n_cols]
+template <class T>
+void write_matrix(hid_t where, const std::string& name, const std::vector<T>& values,
+                  std::int64_t n_rows) {
+  const auto n_cols = n_rows == 0 ? 0 : static_cast<std::int64_t>(values.size()) / n_rows;
+  h5::write(where, name, std::span<const T>(values), {n_rows, n_cols});
+}
+
+void write_stage_file(const std::string& path, const std::string& fingerprint,
+                      const std::function<void(hid_t)>& fill) {
+  h5::write_file(path, [&](hid_t file) {
+    h5::write_attribute(file, "fingerprint", fingerprint);
+    fill(file);
+  });
+}
+
+/// Runs `read` on the open file; a damaged file becomes an InputError that says what to do.
+template <class Read>
+auto read_stage_file(const std::string& path, Read read) {
+  const h5::File file = h5::open_to_read(path);
+  try {
+    return read(static_cast<hid_t>(file));
+  } catch (const std::exception& error) {
+    throw InputError(path + " (damaged: " + error.what() + "; delete it and run its stage again)");
+  }
+}
+
+void write_sparse(hid_t file, const std::string& name, const SparseRows& m) {
+  h5::make_group(file, name);
+  write_scalar(file, name + "/n_cols", m.n_cols);
+  h5::write(file, name + "/row_start", m.row_start);
+  h5::write(file, name + "/column", m.column);
+  h5::write(file, name + "/value", m.value);
+}
+
+SparseRows read_sparse(hid_t file, const std::string& name) {
+  SparseRows m;
+  m.n_cols = read_scalar<int>(file, name + "/n_cols");
+  m.row_start = h5::read<std::int64_t>(file, name + "/row_start");
+  m.column = h5::read<std::int32_t>(file, name + "/column");
+  m.value = h5::read<float>(file, name + "/value");
+  m.n_rows = static_cast<int>(m.row_start.size()) - 1;
+  return m;
+}
+
+}  // namespace
+
+std::string fingerprint_of_file(const std::string& path) {
+  try {
+    const h5::File file = h5::open_to_read(path);
+    return h5::has_attribute(file, "fingerprint") ? h5::read_text_attribute(file, "fingerprint")
+                                                  : "";
+  } catch (const InputError&) {
+    return {};
+  }
+}
+
+void write_prepared(const std::string& path, const std::string& fingerprint,
+                    const PreparedData& data) {
+  write_stage_file(path, fingerprint, [&](hid_t file) {
+    h5::write(file, "kept_spots", data.kept_spots);
+    h5::write(file, "selected_genes", data.selected_genes);
+    write_sparse(file, "counts", data.counts);
+    write_sparse(file, "expression", data.expression);
+    h5::make_group(file, "statistics");
+    h5::write(file, "statistics/means", data.statistics.means);
+    h5::write(file, "statistics/variances", data.statistics.variances);
+    h5::write(file, "statistics/variances_norm", data.statistics.variances_norm);
+    h5::write(file, "statistics/rank", data.statistics.rank);
+    h5::write_strings(file, "spot_names", data.spot_names);
+    h5::write_strings(file, "gene_names", data.gene_names);
+    write_matrix(file, "coordinates", data.coordinates.values, data.n_spots());
+    h5::write(file, "section", data.section);
+    h5::write_strings(file, "section_names", data.section_names);
+    h5::make_group(file, "graph");
+    h5::write(file, "graph/row_start", data.graph.row_start);
+    h5::write(file, "graph/source", data.graph.source);
+    h5::write(file, "graph/distance", data.graph.distance);
+    write_scalar(file, "radius", data.radius);
+  });
+}
+
+PreparedData read_prepared(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) {
+    PreparedData data;
+    data.kept_spots = h5::read<std::int32_t>(file, "kept_spots");
+    data.selected_genes = h5::read<std::int32_t>(file, "selected_genes");
+    data.counts = read_sparse(file, "counts");
+    data.expression = read_sparse(file, "expression");
+    data.statistics.means = h5::read<double>(file, "statistics/means");
+    data.statistics.variances = h5::read<double>(file, "statistics/variances");
+    data.statistics.variances_norm = h5::read<double>(file, "statistics/variances_norm");
+    data.statistics.rank = h5::read<std::int32_t>(file, "statistics/rank");
+    data.spot_names = h5::read_strings(file, "spot_names");
+    data.gene_names = h5::read_strings(file, "gene_names");
+    data.coordinates.values = h5::read<double>(file, "coordinates");
+    data.coordinates.n_dims = static_cast<int>(h5::shape_of(file, "coordinates")[1]);
+    data.section = h5::read<std::int32_t>(file, "section");
+    data.section_names = h5::read_strings(file, "section_names");
+    data.graph.row_start = h5::read<std::int64_t>(file, "graph/row_start");
+    data.graph.source = h5::read<std::int32_t>(file, "graph/source");
+    data.graph.distance = h5::read<float>(file, "graph/distance");
+    data.radius = read_scalar<double>(file, "radius");
+    return data;
+  });
+}
+
+void write_model(const std::string& path, const std::string& fingerprint, const ModelFile& model) {
+  write_stage_file(path, fingerprint, [&](hid_t file) {
+    write_scalar(file, "epoch", model.state.epoch);
+    h5::write(file, "parameters", model.state.parameters);
+    h5::write(file, "moments", model.state.moments);
+    h5::write(file, "loss", model.state.loss);
+    h5::write(file, "gradient_norm", model.state.gradient_norm);
+    if (model.is_complete()) h5::write(file, "embedding", model.embedding);
+  });
+}
+
+ModelFile read_model(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) {
+    ModelFile model;
+    model.state.epoch = read_scalar<int>(file, "epoch");
+    model.state.parameters = h5::read<float>(file, "parameters");
+    model.state.moments = h5::read<float>(file, "moments");
+    model.state.loss = h5::read<double>(file, "loss");
+    model.state.gradient_norm = h5::read<double>(file, "gradient_norm");
+    if (h5::exists(file, "embedding")) model.embedding = h5::read<float>(file, "embedding");
+    return model;
+  });
+}
+
+bool is_complete_model(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) { return h5::exists(file, "embedding"); });
+}
+std::vector<float> read_model_embedding(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) { return h5::read<float>(file, "embedding"); });
+}
+std::vector<float> read_model_parameters(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) { return h5::read<float>(file, "parameters"); });
+}
+std::vector<double> read_model_losses(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) { return h5::read<double>(file, "loss"); });
+}
+
+void write_labels(const std::string& path, const std::string& fingerprint, int n_models,
+                  const std::vector<std::int32_t>& labels) {
+  write_stage_file(path, fingerprint,
+                   [&](hid_t file) { write_matrix(file, "labels", labels, n_models); });
+}
+std::vector<std::int32_t> read_labels(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) { return h5::read<std::int32_t>(file, "labels"); });
+}
+
+void write_consensus(const std::string& path, const std::string& fingerprint,
+                     const ConsensusFile& contents) {
+  write_stage_file(path, fingerprint, [&](hid_t file) {
+    const Consensus& c = contents.consensus;
+    h5::write(file, "domain", c.domain);
+    write_scalar(file, "n_domains", c.n_domains);
+    write_scalar(file, "n_tuples", c.n_tuples);
+    write_scalar(file, "joined_share", c.joined_share);
+    h5::write(file, "leaf", c.leaf);
+    write_matrix(file, "linkage", c.linkage, static_cast<std::int64_t>(c.linkage.size() / 4));
+    write_matrix(file, "embedding", contents.embedding.scores,
+                 static_cast<std::int64_t>(c.domain.size()));
+    h5::write(file, "explained_share", contents.embedding.explained_share);
+    write_scalar(file, "agreement", contents.agreement);
+  });
+}
+
+ConsensusFile read_consensus(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) {
+    ConsensusFile contents;
+    Consensus& c = contents.consensus;
+    c.domain = h5::read<std::int32_t>(file, "domain");
+    c.n_domains = read_scalar<int>(file, "n_domains");
+    c.n_tuples = read_scalar<std::int64_t>(file, "n_tuples");
+    c.joined_share = read_scalar<double>(file, "joined_share");
+    c.leaf = h5::read<std::int32_t>(file, "leaf");
+    c.linkage = h5::read<double>(file, "linkage");
+    contents.embedding.scores = h5::read<float>(file, "embedding");
+    contents.embedding.explained_share = h5::read<double>(file, "explained_share");
+    contents.agreement = read_scalar<double>(file, "agreement");
+    return contents;
+  });
+}
+
+void write_classifier(const std::string& path, const std::string& fingerprint,
+                      const Classifier& classifier) {
+  write_stage_file(path, fingerprint, [&](hid_t file) {
+    h5::write(file, "widths", classifier.widths);
+    h5::write(file, "parameters", classifier.parameters);
+    h5::write(file, "loss", classifier.loss);
+    write_scalar(file, "held_out_accuracy", classifier.held_out_accuracy);
+    write_scalar(file, "training_accuracy", classifier.training_accuracy);
+    write_matrix(file, "confusion", classifier.confusion, classifier.widths.back());
+  });
+}
+
+Classifier read_classifier(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) {
+    Classifier classifier;
+    classifier.widths = h5::read<int>(file, "widths");
+    classifier.parameters = h5::read<float>(file, "parameters");
+    classifier.loss = h5::read<double>(file, "loss");
+    classifier.held_out_accuracy = read_scalar<double>(file, "held_out_accuracy");
+    classifier.training_accuracy = read_scalar<double>(file, "training_accuracy");
+    classifier.confusion = h5::read<std::int32_t>(file, "confusion");
+    return classifier;
+  });
+}
+
+void write_tile_saliency(const std::string& path, const std::string& fingerprint,
+                         const TileSaliency& tile, bool with_saliency) {
+  write_stage_file(path, fingerprint, [&](hid_t file) {
+    h5::write(file, "spots", tile.spots);
+    h5::write(file, "squares", tile.squares);
+    h5::write(file, "model_squares", tile.model_squares);
+    if (with_saliency)
+      write_matrix(file, "saliency", tile.saliency, static_cast<std::int64_t>(tile.spots.size()));
+  });
+}
+
+TileSaliency read_tile_saliency(const std::string& path, bool with_saliency) {
+  return read_stage_file(path, [=](hid_t file) {
+    TileSaliency tile;
+    tile.spots = h5::read<std::int32_t>(file, "spots");
+    tile.squares = h5::read<double>(file, "squares");
+    tile.model_squares = h5::read<double>(file, "model_squares");
+    if (with_saliency) tile.saliency = h5::read<float>(file, "saliency");
+    return tile;
+  });
+}
+
+}  // namespace stamarker

@@ -1,0 +1,75 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cluster/consensus.hpp"
+#include "cluster/consensus_embedding.hpp"
+#include "data/dataset.hpp"
+#include "model/classifier.hpp"
+#include "model/saliency.hpp"
+#include "model/trainer.hpp"
+
+/// The files by which stages hand on their results; all HDF5, whole or absent, one writer each.
+/// The root's attribute `fingerprint` says what the contents depend on (fingerprint.hpp). N spots,
+/// G genes, L latent width, M models, C domains. All writers and readers are for this rank alone
+/// and throw InputError naming the file: no space, no permission, damaged.
+///
+///   prepared.h5                  a PreparedData, members as datasets
+///   models/model_007.h5          epoch, parameters, moments, loss [epoch], gradient_norm [epoch];
+///                                once training is complete embedding [N, L]
+///   clusters.h5                  labels [M, N]
+///   consensus.h5                 domain [N], leaf [N], linkage [merges, 4], embedding [N, L], ...
+///   classifiers/classifier_007.h5  widths, parameters, loss, accuracies, confusion [C, C]
+///   saliency/tile_0003.h5        spots [n], squares [C, G], model_squares [M, C, G]; saliency [n,
+///   G]
+///                                if asked for
+namespace stamarker {
+
+/// Empty when there is no such file, or not one of ours.
+std::string fingerprint_of_file(const std::string& path);
+
+void write_prepared(const std::string& path, const std::string& fingerprint,
+                    const PreparedData& data);
+PreparedData read_prepared(const std::string& path);
+
+/// A model in training, or trained when it has an embedding.
+struct ModelFile {
+  TrainerState state;
+  std::vector<float> embedding;  // [N, L]
+
+  bool is_complete() const { return !embedding.empty(); }
+};
+void write_model(const std::string& path, const std::string& fingerprint, const ModelFile& model);
+ModelFile read_model(const std::string& path);
+/// Parts of it, without reading the rest.
+bool is_complete_model(const std::string& path);
+std::vector<float> read_model_embedding(const std::string& path);   // [N, L]
+std::vector<float> read_model_parameters(const std::string& path);  // see model/parameters.hpp
+std::vector<double> read_model_losses(const std::string& path);     // [epochs]
+
+void write_labels(const std::string& path, const std::string& fingerprint, int n_models,
+                  const std::vector<std::int32_t>& labels);      // [M, N]
+std::vector<std::int32_t> read_labels(const std::string& path);  // [M, N]
+
+/// What the consensus stage finds.
+struct ConsensusFile {
+  Consensus consensus;
+  ConsensusEmbedding embedding;
+  double agreement = 1;  // mean adjusted Rand index over pairs of models
+};
+void write_consensus(const std::string& path, const std::string& fingerprint,
+                     const ConsensusFile& contents);
+ConsensusFile read_consensus(const std::string& path);
+
+void write_classifier(const std::string& path, const std::string& fingerprint,
+                      const Classifier& classifier);
+Classifier read_classifier(const std::string& path);
+
+/// `with_saliency`: the [n, G] matrix itself, not only what it adds to the scores.
+void write_tile_saliency(const std::string& path, const std::string& fingerprint,
+                         const TileSaliency& tile, bool with_saliency);
+TileSaliency read_tile_saliency(const std::string& path, bool with_saliency);
+
+}  // namespace stamarker
