@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/random.hpp"
@@ -63,5 +64,194 @@ struct GraphView {
   DeviceSpan<const std::int32_t> target;        // [n_edges], the row
   DeviceSpan<const std::int64_t> edge;          // [n_edges], position in `source`
 };
+
+/// One tile of a section: its own spots first, then the spots one hop away whose latent rows are
+/// needed, then the spots two hops away whose expression is needed (design: section 8).
+struct TileView {
+  int n_own = 0, n_attending = 0, n_spots = 0;
+  GraphView graph;          // rows: the n_attending first spots; sources: all spots of the tile
+  SparseView x;             // [n_spots, G]
+  SparseView x_transposed;  // [G, n_spots]
+  DeviceSpan<const std::int32_t> spot;  // [n_spots], index in the section, for random draws
+};
+
+struct WeightsView {
+  ConstMatrix w1;                        // [G, H]
+  ConstMatrix w2;                        // [H, L]
+  DeviceSpan<const float> a_src, a_dst;  // [H]
+};
+
+/// Sums over tiles of the gradient. In a joint update `decoder_w1` and `decoder_w2` are the
+/// encoder's own storage; in a split one they stand apart.
+struct GradientView {
+  Matrix w1, w2;  // through the encoder
+  DeviceSpan<float> a_src, a_dst;
+  Matrix decoder_w1, decoder_w2;  // through the decoder
+};
+
+/// Everything that one training step of one tile reads and writes. Letters as in design section 3;
+/// d_q, d_o1 and d_y take the place of q, h1 and y once those are no longer needed.
+struct StepView {
+  TileView tile;
+  GraphView graph;  // tile.graph, or the sampled one with a single source a row
+  WeightsView weights;
+  Attention attention = Attention::leaky_relu;
+  bool single_source = false;  // every row of graph has one source: alpha is 1 and has no gradient
+  float scale = 0;             // c = 2 / (N G), N of the whole section
+  ConstMatrix s;               // S = W1^T W1 [H, H]
+
+  Matrix y;                          // [n_spots, H]      Y, then dY
+  DeviceSpan<float> score_src;       // [n_spots]         s_j
+  DeviceSpan<float> score_dst;       // [n_attending]     d_i
+  DeviceSpan<float> alpha, d_alpha;  // [n_edges]
+  Matrix h1;                         // [n_attending, H]  H1, then dO1
+  Matrix z, d_z;                     // [n_attending, L]
+  Matrix q;                          // [n_attending, H]  Q, then dQ
+  Matrix h3, d_o3;                   // [n_own, H]
+
+  Matrix p;                // [H, H]  += H3^T H3
+  DeviceSpan<double> dot;  // [1]     += <Y, H3>
+  GradientView gradient;
+};
+
+/// One step of Adam with weight decay inside the gradient (torch.optim.Adam): for each of the two
+/// parts g of a weight that has two (split), in order,
+///   g' = clip g + decay w,  m = b1 m + (1 - b1) g',  v = b2 v + (1 - b2) g'^2,
+///   w -= rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + 1e-8)
+struct AdamStep {
+  float learning_rate = 0, weight_decay = 0;
+  float clip_norm =
+      0;         // 0: no clipping; else all gradients are scaled by min(1, clip / (norm + 1e-6))
+  int step = 1;  // t, from 1
+};
+
+/// Layers of an MLP in one flat buffer: for each layer weight [out, in], then bias [out].
+struct MlpView {
+  const int* widths = nullptr;  // on the host, [n_layers + 1]
+  int n_layers = 0;
+  Activation activation = Activation::none;  // between layers, none after the last
+};
+
+/// How an MLP is trained in one go; see ClassifierOptions.
+struct MlpTraining {
+  ClassifierLoss loss = ClassifierLoss::cross_entropy;
+  int epochs = 0, batch_size = 0;
+  float learning_rate = 0, weight_decay = 0;
+  int step_size = 1;
+  float gamma = 1;
+  bool balanced = true;
+  RandomKey key;  // of the draws: word 0 of index b of step t chooses the class of the b-th spot of
+                  // batch t, word 1 the spot within it (balanced); word 0 the spot (otherwise)
+};
+
+/// One queue of work, the memory it works on, and every operation the models need. An operation
+/// is what lies between two barriers of design section 3. Operations only enqueue; results exist
+/// after synchronize(). The same call on the same input gives the same bits, whatever the threads.
+class Backend {
+ public:
+  struct Free {
+    Backend* owner;
+    void operator()(void* p) const noexcept { owner->release(p); }
+  };
+  using Memory = std::unique_ptr<void, Free>;
+
+  virtual ~Backend() = default;
+  Memory allocate(std::size_t bytes) { return {acquire(bytes), Free{this}}; }
+  virtual void synchronize() = 0;
+  virtual void upload(const void* host, void* device, std::size_t bytes) = 0;
+  virtual void download(const void* device, void* host, std::size_t bytes) = 0;
+  virtual void clear(void* device, std::size_t bytes) = 0;  // to zero
+  /// Which instruction sets or device the kernels run on, for the log.
+  virtual std::string description() const = 0;
+
+  /// out = A^T A, [n_cols, n_cols]. Both triangles.
+  virtual void gram(ConstMatrix a, Matrix out) = 0;
+
+  /// Y = X W1.  Reads tile.x, weights.w1. Writes y.
+  virtual void project(const StepView& step) = 0;
+
+  /// s_j = <a_src, y_j>, d_i = <a_dst, y_i>, alpha_i. = softmax over row i of phi(s_j + d_i).
+  /// Writes score_src, score_dst, alpha. Source: STAMarker stamarker/modules.py, GATConv.
+  virtual void attend(const StepView& step) = 0;
+
+  /// Draws one source of its row for each row of `full`, from word 0 of index spot[i] of `step`.
+  /// Writes `source` [n_rows] and the transposed graph (target_start [n_sources + 1],
+  /// target [n_rows], edge [n_rows]) of the graph that has those sources only.
+  virtual void sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t> spot,
+                                RandomKey key, std::uint32_t step, DeviceSpan<std::int32_t> source,
+                                DeviceSpan<std::int64_t> target_start,
+                                DeviceSpan<std::int32_t> target, DeviceSpan<std::int64_t> edge) = 0;
+
+  /// H1 = elu(alpha Y), Z = H1 W2.  Writes h1, z.
+  virtual void encode(const StepView& step) = 0;
+
+  /// Q = Z W2^T, H3 = elu(alpha Q) for own rows, p += H3^T H3, dot += <Y, H3>,
+  /// dO3 = c (H3 S - Y) elu'(O3).  Writes q, h3, d_o3.
+  virtual void decode(const StepView& step) = 0;
+
+  /// d_alpha_ij = <dO3_i, q_j> for own rows i, else 0 (unless single_source); dQ = alpha^T dO3;
+  /// dZ = dQ W2; decoder_w2 += dQ^T Z.  Writes d_alpha, d_z; q becomes dQ.
+  virtual void decoder_backward(const StepView& step) = 0;
+
+  /// w2 += H1^T dZ (unless gradient.w2 is empty), dO1 = (dZ W2^T) elu'(O1).  h1 becomes dO1.
+  virtual void latent_backward(const StepView& step) = 0;
+
+  /// d_alpha_ij += <dO1_i, y_j>; g_ij = alpha_ij (d_alpha_ij - sum_k alpha_ik d_alpha_ik)
+  /// phi'(s_j + d_i); ds_j = sum_i g_ij, dd_i = sum_j g_ij; a_src += Y^T ds, a_dst += Y^T dd
+  /// (unless empty); dY = alpha^T dO1 + ds a_src^T + dd a_dst^T.  y becomes dY; d_alpha becomes g;
+  /// score_src and score_dst become ds and dd.
+  virtual void encoder_backward(const StepView& step) = 0;
+
+  /// w1 += X^T dY and decoder_w1 -= c X^T H3: one pass over X when both are one storage.
+  virtual void weight_gradient(const StepView& step) = 0;
+
+  /// out += c A P, for the decoder's part of dW1 once P is summed over tiles.
+  virtual void add_product(float c, ConstMatrix a, ConstMatrix p, Matrix out) = 0;
+
+  /// <A, B> of equal shape, in double, into out [1].
+  virtual void dot(ConstMatrix a, ConstMatrix b, DeviceSpan<double> out) = 0;
+
+  /// The sum of squares of all values, in double, into out [1].
+  virtual void sum_of_squares(DeviceSpan<const float> values, DeviceSpan<double> out) = 0;
+
+  /// Updates `weights` [n] by the gradients and moments of one or two parts. gradient and moments:
+  /// the first part of length n, then that of the second, which covers the first n_second weights
+  /// (0: none); moments holds m of everything, then v of everything. squared_norm [1] is that of
+  /// all gradients together.
+  virtual void adam(const AdamStep& step, DeviceSpan<float> weights, std::size_t n_second,
+                    DeviceSpan<const float> gradient, DeviceSpan<float> moments,
+                    DeviceSpan<const double> squared_norm) = 0;
+
+  /// logits [n, C] of z [n, L].
+  virtual void mlp_forward(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
+                           Matrix logits) = 0;
+
+  /// Loss [1] of a batch and its gradient with respect to the parameters (overwritten).
+  virtual void mlp_gradient(const MlpView& mlp, ClassifierLoss loss,
+                            DeviceSpan<const float> parameters, ConstMatrix z,
+                            DeviceSpan<const std::int32_t> label, DeviceSpan<double> loss_value,
+                            DeviceSpan<float> gradient) = 0;
+
+  /// The whole training of one MLP on z [n, L] with labels [n]; loss [epochs], mean over batches.
+  virtual void mlp_train(const MlpView& mlp, const MlpTraining& training, ConstMatrix z,
+                         DeviceSpan<const std::int32_t> label, DeviceSpan<float> parameters,
+                         DeviceSpan<double> loss) = 0;
+
+  /// d_z = gradient of sum_i max_c logit_c(z_i).  z, d_z: [n, L].
+  virtual void mlp_winner_gradient(const MlpView& mlp, DeviceSpan<const float> parameters,
+                                   ConstMatrix z, Matrix d_z) = 0;
+
+  /// relu(dY W1^T) for the rows of d_y, into out [n, G].
+  virtual void input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) = 0;
+
+ private:
+  virtual void* acquire(std::size_t bytes) = 0;
+  virtual void release(void* p) noexcept = 0;
+};
+
+/// The devices that this build and this machine offer, the CPU first.
+std::vector<Device> available_devices();
+/// Throws InputError where the device is not to be had, saying how to get it.
+std::unique_ptr<Backend> make_backend(Device device);
 
 }  // namespace stamarker

@@ -1,0 +1,194 @@
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/cpu/blocks.hpp"
+#include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/rows.hpp"
+
+namespace stamarker {
+namespace {
+
+constexpr std::int32_t no_limit = std::numeric_limits<std::int32_t>::max();
+
+float* row_of(Matrix m, int i) { return m.data + static_cast<std::size_t>(i) * m.n_cols; }
+const float* row_of(ConstMatrix m, int i) {
+  return m.data + static_cast<std::size_t>(i) * m.n_cols;
+}
+std::size_t n_values(Matrix m, int begin, int end) {
+  return static_cast<std::size_t>(end - begin) * m.n_cols;
+}
+
+rows::Lists rows_of(const StepView& step) {  // sum over the sources of a row
+  return {step.graph.row_start.data, step.graph.source.data,
+          step.single_source ? nullptr : step.alpha.data, nullptr, no_limit};
+}
+rows::Lists columns_of(const StepView& step, int limit) {  // sum over the targets of a source
+  return {step.graph.target_start.data, step.graph.target.data,
+          step.single_source ? nullptr : step.alpha.data, step.graph.edge.data, limit};
+}
+
+/// Rows begin .. end of A times B, or times B^T, into the same rows of out.
+void multiply_rows(int begin, int end, ConstMatrix a, Transpose b_op, ConstMatrix b, Matrix out) {
+  gemm(Transpose::no, b_op, end - begin, out.n_cols, a.n_cols, 1, row_of(a, begin), a.n_cols,
+       b.data, b.n_cols, 0, row_of(out, begin), out.n_cols);
+}
+
+/// Scores of one row, then alpha, in place. Shifted by the largest score, as every softmax is.
+void softmax_row(float* alpha, std::int64_t n) {
+  const float top = *std::max_element(alpha, alpha + n);
+  float total = 0;
+  for (std::int64_t e = 0; e < n; ++e) total += alpha[e] = fast_exp(alpha[e] - top);
+  for (std::int64_t e = 0; e < n; ++e) alpha[e] /= total;
+}
+
+/// d_alpha becomes g for rows begin .. end; score_dst becomes dd.
+void softmax_backward_rows(const StepView& step, int begin, int end) {
+  const GraphView& graph = step.graph;
+  for (int i = begin; i < end; ++i) {
+    const std::int64_t first = graph.row_start.data[i], last = graph.row_start.data[i + 1];
+    float mean = 0;  // sum_k alpha_ik dalpha_ik
+    for (std::int64_t e = first; e < last; ++e) mean += step.alpha.data[e] * step.d_alpha.data[e];
+    float total = 0;
+    for (std::int64_t e = first; e < last; ++e) {
+      const float score = step.score_src.data[graph.source.data[e]] + step.score_dst.data[i];
+      const float g = step.alpha.data[e] * (step.d_alpha.data[e] - mean) *
+                      attention_slope(step.attention, score);
+      step.d_alpha.data[e] = g;
+      total += g;
+    }
+    step.score_dst.data[i] = total;
+  }
+}
+
+/// a_src += Y^T ds, a_dst += Y^T dd, by columns, so that each sum runs over spots in order.
+void add_attention_gradient(const StepView& step) {
+  const int n_cols = step.y.n_cols;
+  for_row_blocks(
+      n_cols,
+      [&](int begin, int end) {
+        std::vector<double> src(end - begin), dst(end - begin);
+        for (int j = 0; j < step.tile.n_spots; ++j) {
+          const float* y = row_of(step.y, j) + begin;
+          const float ds = step.score_src.data[j];
+          const float dd = j < step.tile.n_attending ? step.score_dst.data[j] : 0;
+          for (int k = 0; k < end - begin; ++k) {
+            src[k] += static_cast<double>(y[k]) * ds;
+            dst[k] += static_cast<double>(y[k]) * dd;
+          }
+        }
+        for (int k = begin; k < end; ++k) {
+          step.gradient.a_src.data[k] += static_cast<float>(src[k - begin]);
+          step.gradient.a_dst.data[k] += static_cast<float>(dst[k - begin]);
+        }
+      },
+      /*block=*/64);
+}
+
+}  // namespace
+
+void CpuBackend::attend(const StepView& step) {
+  const GraphView& graph = step.graph;
+  const int width = step.y.n_cols;
+  for_row_blocks(step.tile.n_spots, [&](int begin, int end) {
+    rows::dots(begin, end, step.y.data, width, step.weights.a_src.data, step.score_src.data);
+    rows::dots(begin, std::min(end, graph.n_rows), step.y.data, width, step.weights.a_dst.data,
+               step.score_dst.data);
+  });
+  for_row_blocks(graph.n_rows, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      const std::int64_t first = graph.row_start.data[i], last = graph.row_start.data[i + 1];
+      for (std::int64_t e = first; e < last; ++e)
+        step.alpha.data[e] = attention_score(
+            step.attention, step.score_src.data[graph.source.data[e]] + step.score_dst.data[i]);
+      softmax_row(step.alpha.data + first, last - first);
+    }
+  });
+}
+
+void CpuBackend::encode(const StepView& step) {
+  for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
+    rows::combine(begin, end, rows_of(step), step.y.data, step.y.n_cols, rows::Then::elu,
+                  step.h1.data);
+    multiply_rows(begin, end, step.h1, Transpose::no, step.weights.w2, step.z);
+  });
+}
+
+void CpuBackend::decode(const StepView& step) {
+  const int n_own = step.tile.n_own, width = step.y.n_cols;
+  for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
+    multiply_rows(begin, end, step.z, Transpose::yes, step.weights.w2, step.q);
+  });
+  step.dot.data[0] += sum_over_blocks(n_own, rows_per_block, [&](std::size_t b, std::size_t e) {
+    const int begin = static_cast<int>(b), end = static_cast<int>(e);
+    rows::combine(begin, end, rows_of(step), step.q.data, width, rows::Then::elu, step.h3.data);
+    multiply_rows(begin, end, step.h3, Transpose::no, step.s, step.d_o3);
+    return rows::decoder_slope(n_values(step.h3, begin, end), step.scale, row_of(step.y, begin),
+                               row_of(step.h3, begin), row_of(step.d_o3, begin));
+  });
+  add_symmetric_product(step.h3, step.h3, step.p);
+}
+
+void CpuBackend::decoder_backward(const StepView& step) {
+  const int n_own = step.tile.n_own, n_rows = step.graph.n_rows, width = step.y.n_cols;
+  if (!step.single_source) {
+    for_row_blocks(n_own, [&](int begin, int end) {
+      rows::edge_dots(begin, end, step.graph.row_start.data, step.graph.source.data, step.d_o3.data,
+                      step.q.data, width, rows::Store::overwrite, step.d_alpha.data);
+    });
+    const std::int64_t own_edges = step.graph.row_start.data[n_own];
+    std::fill(step.d_alpha.data + own_edges, step.d_alpha.data + step.graph.row_start.data[n_rows],
+              0.0f);
+  }
+  for_row_blocks(n_rows, [&](int begin, int end) {
+    rows::combine(begin, end, columns_of(step, n_own), step.d_o3.data, width, rows::Then::nothing,
+                  step.q.data);
+    multiply_rows(begin, end, step.q, Transpose::no, step.weights.w2, step.d_z);
+  });
+  add_transposed_product(step.q, step.z, step.gradient.decoder_w2);
+}
+
+void CpuBackend::latent_backward(const StepView& step) {
+  if (step.gradient.w2.data != nullptr) add_transposed_product(step.h1, step.d_z, step.gradient.w2);
+  for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
+    std::vector<float> d_h1(n_values(step.h1, begin, end));
+    gemm(Transpose::no, Transpose::yes, end - begin, step.h1.n_cols, step.d_z.n_cols, 1,
+         row_of(step.d_z, begin), step.d_z.n_cols, step.weights.w2.data, step.weights.w2.n_cols, 0,
+         d_h1.data(), step.h1.n_cols);
+    rows::times_elu_slope(d_h1.size(), d_h1.data(), row_of(step.h1, begin));
+  });
+}
+
+void CpuBackend::encoder_backward(const StepView& step) {
+  const GraphView& graph = step.graph;
+  const int width = step.y.n_cols;
+  if (!step.single_source) {
+    for_row_blocks(graph.n_rows, [&](int begin, int end) {
+      rows::edge_dots(begin, end, graph.row_start.data, graph.source.data, step.h1.data,
+                      step.y.data, width, rows::Store::add, step.d_alpha.data);
+    });
+    for_row_blocks(graph.n_rows,
+                   [&](int begin, int end) { softmax_backward_rows(step, begin, end); });
+    for_row_blocks(step.tile.n_spots, [&](int begin, int end) {
+      for (int j = begin; j < end; ++j) {
+        float total = 0;
+        for (std::int64_t t = graph.target_start.data[j]; t < graph.target_start.data[j + 1]; ++t)
+          total += step.d_alpha.data[graph.edge.data[t]];
+        step.score_src.data[j] = total;
+      }
+    });
+    if (step.gradient.a_src.data != nullptr) add_attention_gradient(step);
+  }
+  for_row_blocks(step.tile.n_spots, [&](int begin, int end) {
+    rows::combine(begin, end, columns_of(step, no_limit), step.h1.data, width, rows::Then::nothing,
+                  step.y.data);
+    if (step.single_source) return;
+    rows::add_scaled(begin, end, step.score_src.data, step.weights.a_src.data, width, step.y.data);
+    rows::add_scaled(begin, std::min(end, graph.n_rows), step.score_dst.data,
+                     step.weights.a_dst.data, width, step.y.data);
+  });
+}
+
+}  // namespace stamarker

@@ -1,0 +1,218 @@
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "base/error.hpp"
+#include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/dense.hpp"
+
+namespace stamarker {
+namespace {
+
+/// The layers of one MLP and the activations of one batch; one thread, since models are trained
+/// side by side on ranks and a batch is small.
+class Mlp {
+ public:
+  Mlp(const MlpView& view, const float* parameters) : view_(view) {
+    std::size_t at = 0;
+    for (int l = 0; l < view.n_layers; ++l) {
+      offset_.push_back(at);
+      at += static_cast<std::size_t>(view.widths[l] + 1) * view.widths[l + 1];
+    }
+    n_parameters_ = at;
+    parameters_ = parameters;
+    value_.resize(static_cast<std::size_t>(view.n_layers) + 1);
+  }
+
+  std::size_t n_parameters() const { return n_parameters_; }
+  int n_classes() const { return view_.widths[view_.n_layers]; }
+  const std::vector<float>& logits() const { return value_.back(); }
+
+  void forward(int n, const float* z) {
+    value_[0].assign(z, z + static_cast<std::size_t>(n) * view_.widths[0]);
+    for (int l = 0; l < view_.n_layers; ++l) {
+      const int in = view_.widths[l], out = view_.widths[l + 1];
+      const float* weight = parameters_ + offset_[l];
+      const float* bias = weight + static_cast<std::size_t>(in) * out;
+      std::vector<float>& to = value_[l + 1];
+      to.resize(static_cast<std::size_t>(n) * out);
+      for (int i = 0; i < n; ++i) std::copy(bias, bias + out, to.begin() + std::ptrdiff_t{i} * out);
+      gemm(Transpose::no, Transpose::yes, n, out, in, 1, value_[l].data(), in, weight, in, 1,
+           to.data(), out);
+      if (l + 1 < view_.n_layers && view_.activation == Activation::elu)
+        for (float& v : to) v = elu(v);
+    }
+  }
+
+  /// From d_logits [n, C] to the parameters' gradient (where given) and to d_z (where given).
+  void backward(int n, std::vector<float> d, float* gradient, float* d_z) const {
+    for (int l = view_.n_layers - 1; l >= 0; --l) {
+      const int in = view_.widths[l], out = view_.widths[l + 1];
+      if (gradient != nullptr) {
+        float* d_weight = gradient + offset_[l];
+        float* d_bias = d_weight + static_cast<std::size_t>(in) * out;
+        gemm(Transpose::yes, Transpose::no, out, in, n, 1, d.data(), out, value_[l].data(), in, 0,
+             d_weight, in);
+        std::fill(d_bias, d_bias + out, 0.0f);
+        for (int i = 0; i < n; ++i)
+          for (int c = 0; c < out; ++c) d_bias[c] += d[static_cast<std::size_t>(i) * out + c];
+      }
+      if (l == 0 && d_z == nullptr) return;
+      std::vector<float> below(static_cast<std::size_t>(n) * in);
+      gemm(Transpose::no, Transpose::no, n, in, out, 1, d.data(), out, parameters_ + offset_[l], in,
+           0, below.data(), in);
+      if (l > 0 && view_.activation == Activation::elu)
+        for (std::size_t k = 0; k < below.size(); ++k) below[k] *= elu_slope(value_[l][k]);
+      d = std::move(below);
+    }
+    if (d_z != nullptr) std::copy(d.begin(), d.end(), d_z);
+  }
+
+ private:
+  MlpView view_;
+  const float* parameters_;
+  std::size_t n_parameters_ = 0;
+  std::vector<std::size_t> offset_;        // [n_layers], of each layer in the parameters
+  std::vector<std::vector<float>> value_;  // [n_layers + 1], input, then each layer's output
+};
+
+/// Cross-entropy of the rows of `logits` [n, C], mean over rows; logits become its gradient.
+double cross_entropy(int n, int n_classes, const std::int32_t* label, std::vector<float>& logits) {
+  double loss = 0;
+  for (int i = 0; i < n; ++i) {
+    float* row = logits.data() + static_cast<std::size_t>(i) * n_classes;
+    const float top = *std::max_element(row, row + n_classes);
+    const float own = row[label[i]] - top;
+    float total = 0;
+    for (int c = 0; c < n_classes; ++c) total += row[c] = std::exp(row[c] - top);
+    loss += std::log(total) - own;
+    for (int c = 0; c < n_classes; ++c)
+      row[c] = (row[c] / total - (c == label[i] ? 1.0f : 0.0f)) / static_cast<float>(n);
+  }
+  return loss / n;
+}
+
+/// Softmax of each column over the batch, cross-entropy of that; logits become the gradient.
+double batch_softmax_loss(int n, int n_classes, const std::int32_t* label,
+                          std::vector<float>& logits) {
+  for (int c = 0; c < n_classes; ++c) {
+    float top = logits[c], total = 0;
+    for (int i = 1; i < n; ++i) top = std::max(top, logits[std::size_t(i) * n_classes + c]);
+    for (int i = 0; i < n; ++i) {
+      float& v = logits[std::size_t(i) * n_classes + c];
+      total += v = std::exp(v - top);
+    }
+    for (int i = 0; i < n; ++i) logits[std::size_t(i) * n_classes + c] /= total;
+  }
+  const std::vector<float> share = logits;
+  const double loss = cross_entropy(n, n_classes, label, logits);
+  for (int c = 0; c < n_classes; ++c) {
+    float mean = 0;
+    for (std::size_t k = c; k < share.size(); k += n_classes) mean += share[k] * logits[k];
+    for (std::size_t k = c; k < share.size(); k += n_classes)
+      logits[k] = share[k] * (logits[k] - mean);
+  }
+  return loss;
+}
+
+double loss_and_gradient(ClassifierLoss kind, int n, int n_classes, const std::int32_t* label,
+                         std::vector<float>& logits) {
+  return kind == ClassifierLoss::cross_entropy ? cross_entropy(n, n_classes, label, logits)
+                                               : batch_softmax_loss(n, n_classes, label, logits);
+}
+
+/// Draws spots with replacement: all alike, or first a class, all classes alike, then its spot.
+class BatchSampler {
+ public:
+  BatchSampler(const MlpTraining& training, std::span<const std::int32_t> label)
+      : training_(training), n_spots_(static_cast<std::uint32_t>(label.size())) {
+    if (!training.balanced) return;
+    const int n_classes = *std::max_element(label.begin(), label.end()) + 1;
+    members_.resize(static_cast<std::size_t>(n_classes));
+    for (std::uint32_t i = 0; i < n_spots_; ++i)
+      members_[static_cast<std::size_t>(label[i])].push_back(i);
+    std::erase_if(members_, [](const auto& spots) { return spots.empty(); });
+  }
+  std::uint32_t draw(std::uint32_t batch, std::uint64_t b) const {
+    const auto words = random_words(training_.key, batch, b);
+    if (!training_.balanced) return below(words[0], n_spots_);
+    const auto& spots = members_[below(words[0], static_cast<std::uint32_t>(members_.size()))];
+    return spots[below(words[1], static_cast<std::uint32_t>(spots.size()))];
+  }
+
+ private:
+  MlpTraining training_;
+  std::uint32_t n_spots_;
+  std::vector<std::vector<std::uint32_t>> members_;  // spots of each class that has any
+};
+
+}  // namespace
+
+void CpuBackend::mlp_forward(const MlpView& view, DeviceSpan<const float> parameters, ConstMatrix z,
+                             Matrix logits) {
+  Mlp mlp(view, parameters.data);
+  mlp.forward(z.n_rows, z.data);
+  std::copy(mlp.logits().begin(), mlp.logits().end(), logits.data);
+}
+
+void CpuBackend::mlp_gradient(const MlpView& view, ClassifierLoss loss,
+                              DeviceSpan<const float> parameters, ConstMatrix z,
+                              DeviceSpan<const std::int32_t> label, DeviceSpan<double> loss_value,
+                              DeviceSpan<float> gradient) {
+  Mlp mlp(view, parameters.data);
+  mlp.forward(z.n_rows, z.data);
+  std::vector<float> d = mlp.logits();
+  loss_value.data[0] = loss_and_gradient(loss, z.n_rows, mlp.n_classes(), label.data, d);
+  mlp.backward(z.n_rows, std::move(d), gradient.data, nullptr);
+}
+
+void CpuBackend::mlp_train(const MlpView& view, const MlpTraining& training, ConstMatrix z,
+                           DeviceSpan<const std::int32_t> label, DeviceSpan<float> parameters,
+                           DeviceSpan<double> loss) {
+  const int n = z.n_rows, width = z.n_cols;
+  const int n_batches = (n + training.batch_size - 1) / training.batch_size;
+  const BatchSampler sampler(training, {label.data, static_cast<std::size_t>(n)});
+  Mlp mlp(view, parameters.data);
+  expects(parameters.size == mlp.n_parameters(), "as many parameters as the layers have");
+  std::vector<float> gradient(parameters.size), moments(2 * parameters.size), batch;
+  std::vector<std::int32_t> batch_label;
+  AdamStep adam_step{training.learning_rate, training.weight_decay, 0, 1};
+  const double no_norm = 0;
+  for (int epoch = 0; epoch < training.epochs; ++epoch) {
+    double total = 0;
+    for (int k = 0; k < n_batches; ++k, ++adam_step.step) {
+      const int size = std::min(training.batch_size, n - k * training.batch_size);
+      batch.resize(static_cast<std::size_t>(size) * width);
+      batch_label.resize(static_cast<std::size_t>(size));
+      for (int b = 0; b < size; ++b) {
+        const std::uint32_t i = sampler.draw(static_cast<std::uint32_t>(adam_step.step - 1), b);
+        std::copy_n(z.data + std::size_t{i} * width, width, batch.data() + std::size_t(b) * width);
+        batch_label[b] = label.data[i];
+      }
+      mlp.forward(size, batch.data());
+      std::vector<float> d = mlp.logits();
+      total += loss_and_gradient(training.loss, size, mlp.n_classes(), batch_label.data(), d);
+      mlp.backward(size, std::move(d), gradient.data(), nullptr);
+      adam(adam_step, parameters, 0, {gradient.data(), gradient.size()},
+           {moments.data(), moments.size()}, {&no_norm, 1});
+    }
+    loss.data[epoch] = total / n_batches;
+    if ((epoch + 1) % training.step_size == 0) adam_step.learning_rate *= training.gamma;
+  }
+}
+
+void CpuBackend::mlp_winner_gradient(const MlpView& view, DeviceSpan<const float> parameters,
+                                     ConstMatrix z, Matrix d_z) {
+  Mlp mlp(view, parameters.data);
+  mlp.forward(z.n_rows, z.data);
+  const int n_classes = mlp.n_classes();
+  std::vector<float> d(mlp.logits().size(), 0.0f);
+  for (std::size_t first = 0; first < d.size(); first += n_classes) {
+    const auto row = mlp.logits().begin() + static_cast<std::ptrdiff_t>(first);
+    d[first + static_cast<std::size_t>(std::max_element(row, row + n_classes) - row)] = 1;
+  }
+  mlp.backward(z.n_rows, std::move(d), nullptr, d_z.data);
+}
+
+}  // namespace stamarker

@@ -1,0 +1,64 @@
+#pragma once
+#include <vector>
+
+#include "kernels/backend.hpp"
+
+namespace stamarker {
+
+/// The readable body of every operation, and the fast one: OpenMP over fixed blocks of rows, so
+/// that the number of threads changes no bit; loops for several instruction sets (rows.cpp);
+/// dense products by oneDNN (dense.cpp).
+class CpuBackend : public Backend {
+ public:
+  void synchronize() override {}
+  void upload(const void* host, void* device, std::size_t bytes) override;
+  void download(const void* device, void* host, std::size_t bytes) override;
+  void clear(void* device, std::size_t bytes) override;
+  std::string description() const override;
+
+  void gram(ConstMatrix a, Matrix out) override;
+  void project(const StepView& step) override;
+  void attend(const StepView& step) override;
+  void sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t> spot, RandomKey key,
+                        std::uint32_t step, DeviceSpan<std::int32_t> source,
+                        DeviceSpan<std::int64_t> target_start, DeviceSpan<std::int32_t> target,
+                        DeviceSpan<std::int64_t> edge) override;
+  void encode(const StepView& step) override;
+  void decode(const StepView& step) override;
+  void decoder_backward(const StepView& step) override;
+  void latent_backward(const StepView& step) override;
+  void encoder_backward(const StepView& step) override;
+  void weight_gradient(const StepView& step) override;
+  void add_product(float c, ConstMatrix a, ConstMatrix p, Matrix out) override;
+  void dot(ConstMatrix a, ConstMatrix b, DeviceSpan<double> out) override;
+  void sum_of_squares(DeviceSpan<const float> values, DeviceSpan<double> out) override;
+  void adam(const AdamStep& step, DeviceSpan<float> weights, std::size_t n_second,
+            DeviceSpan<const float> gradient, DeviceSpan<float> moments,
+            DeviceSpan<const double> squared_norm) override;
+  void mlp_forward(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
+                   Matrix logits) override;
+  void mlp_gradient(const MlpView& mlp, ClassifierLoss loss, DeviceSpan<const float> parameters,
+                    ConstMatrix z, DeviceSpan<const std::int32_t> label,
+                    DeviceSpan<double> loss_value, DeviceSpan<float> gradient) override;
+  void mlp_train(const MlpView& mlp, const MlpTraining& training, ConstMatrix z,
+                 DeviceSpan<const std::int32_t> label, DeviceSpan<float> parameters,
+                 DeviceSpan<double> loss) override;
+  void mlp_winner_gradient(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
+                           Matrix d_z) override;
+  void input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) override;
+
+ private:
+  void* acquire(std::size_t bytes) override;
+  void release(void* p) noexcept override;
+
+  /// out (+)= factor A B through column tiles of B, packed into packed_. Columns of A beyond the
+  /// rows of B count as 0: a tile's halo, when B holds own spots only.
+  void multiply(const SparseView& a, ConstMatrix b, Matrix out, float factor, bool accumulate);
+  /// Memory of at least n floats that survives between calls.
+  float* packed(std::size_t n);
+
+  Memory packed_{nullptr, Free{this}};
+  std::size_t packed_size_ = 0;
+};
+
+}  // namespace stamarker

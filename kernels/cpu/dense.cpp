@@ -1,0 +1,93 @@
+#include "kernels/cpu/dense.hpp"
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.hpp"
+#include "kernels/cpu/blocks.hpp"
+#include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/rows.hpp"
+
+namespace stamarker {
+namespace {
+
+constexpr int panel = 64;  // columns of A, hence rows of A^T B, that one task computes
+
+}  // namespace
+
+void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
+          const float* b, int ldb, float beta, float* c, int ldc) {
+  if (m == 0 || n == 0) return;
+  const dnnl_status_t status =
+      dnnl_sgemm(a_op == Transpose::yes ? 'T' : 'N', b_op == Transpose::yes ? 'T' : 'N', m, n, k,
+                 alpha, a, lda, b, ldb, beta, c, ldc);
+  expects(status == dnnl_success, "oneDNN takes any product of matching shapes");
+}
+
+void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out) {
+  for_row_blocks(
+      a.n_cols,
+      [&](int begin, int end) {
+        gemm(Transpose::yes, Transpose::no, end - begin, b.n_cols, a.n_rows, 1, a.data + begin,
+             a.n_cols, b.data, b.n_cols, 1, out.data + static_cast<std::size_t>(begin) * out.n_cols,
+             out.n_cols);
+      },
+      panel);
+}
+
+void add_symmetric_product(ConstMatrix a, ConstMatrix b, Matrix out) {
+  const int n = a.n_cols;
+  const int n_panels = (n + panel - 1) / panel;
+#pragma omp parallel for schedule(dynamic)
+  for (int p = n_panels - 1; p >= 0; --p) {  // the longest first; panel p: rows 0 .. its own end
+    const int begin = p * panel, end = std::min(n, begin + panel);
+    gemm(Transpose::yes, Transpose::no, end, end - begin, a.n_rows, 1, a.data, n, b.data + begin, n,
+         1, out.data + begin, n);
+  }
+#pragma omp parallel for schedule(static)
+  for (int r = 0; r < n; ++r)
+    for (int c = 0; c < r; ++c)
+      out.data[static_cast<std::size_t>(r) * n + c] = out.data[static_cast<std::size_t>(c) * n + r];
+}
+
+void CpuBackend::gram(ConstMatrix a, Matrix out) {
+  std::memset(out.data, 0, out.size() * sizeof(float));
+  add_symmetric_product(a, a, out);
+}
+
+void CpuBackend::add_product(float c, ConstMatrix a, ConstMatrix p, Matrix out) {
+  for_row_blocks(a.n_rows, [&](int begin, int end) {
+    gemm(Transpose::no, Transpose::no, end - begin, p.n_cols, a.n_cols, c,
+         a.data + static_cast<std::size_t>(begin) * a.n_cols, a.n_cols, p.data, p.n_cols, 1,
+         out.data + static_cast<std::size_t>(begin) * out.n_cols, out.n_cols);
+  });
+}
+
+void CpuBackend::input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) {
+  for_row_blocks(d_y.n_rows, [&](int begin, int end) {
+    float* rows = out.data + static_cast<std::size_t>(begin) * out.n_cols;
+    gemm(Transpose::no, Transpose::yes, end - begin, w1.n_rows, w1.n_cols, 1,
+         d_y.data + static_cast<std::size_t>(begin) * d_y.n_cols, d_y.n_cols, w1.data, w1.n_cols, 0,
+         rows, out.n_cols);
+    const std::size_t n = static_cast<std::size_t>(end - begin) * out.n_cols;
+    for (std::size_t k = 0; k < n; ++k) rows[k] = rows[k] > 0 ? rows[k] : 0;
+  });
+}
+
+void CpuBackend::dot(ConstMatrix a, ConstMatrix b, DeviceSpan<double> out) {
+  out.data[0] =
+      sum_over_blocks(a.size(), std::size_t{1} << 14, [&](std::size_t begin, std::size_t end) {
+        return rows::dot(end - begin, a.data + begin, b.data + begin);
+      });
+}
+
+void CpuBackend::sum_of_squares(DeviceSpan<const float> values, DeviceSpan<double> out) {
+  out.data[0] =
+      sum_over_blocks(values.size, std::size_t{1} << 14, [&](std::size_t begin, std::size_t end) {
+        return rows::dot(end - begin, values.data + begin, values.data + begin);
+      });
+}
+
+}  // namespace stamarker

@@ -1,0 +1,19 @@
+#pragma once
+#include "kernels/backend.hpp"
+
+namespace stamarker {
+
+enum class Transpose { no, yes };
+
+/// C = alpha op(A) op(B) + beta C by one thread; C is [m, n], row-major, k terms a sum.
+/// The one seam to the BLAS (oneDNN's sgemm). May be called from inside a parallel region.
+void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
+          const float* b, int ldb, float beta, float* c, int ldc);
+
+/// out += A^T B, all threads, cut into panels of output rows so that no sum is split.
+void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out);
+
+/// out += A^T B where the result is known to be symmetric: half the work, mirrored.
+void add_symmetric_product(ConstMatrix a, ConstMatrix b, Matrix out);
+
+}  // namespace stamarker

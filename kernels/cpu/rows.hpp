@@ -1,0 +1,72 @@
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/functions.hpp"
+
+/// Loops over the rows of dense matrices, compiled for several instruction sets; the processor's
+/// best one is chosen when the program starts. One thread each: who calls them cuts the work.
+namespace stamarker::rows {
+
+/// Lists of weighted rows: out row i combines in-rows index[e], e from start[i] to start[i + 1].
+struct Lists {
+  const std::int64_t* start;
+  const std::int32_t* index;
+  const float* weight;       // null: all weights are 1
+  const std::int64_t* edge;  // null: entry e has weight[e]; else weight[edge[e]]
+  std::int32_t limit;        // a list ends before its first index that is not below this
+};
+enum class Then { nothing, elu };
+
+/// out_i = sum_e weight_e in_(index_e), then elu if asked, for rows first .. last - 1.
+void combine(int first, int last, const Lists& lists, const float* in, int width, Then then,
+             float* out);
+
+/// out_e = <a_i, b_(index_e)> for the entries of rows first .. last - 1; added to out_e if asked.
+enum class Store { overwrite, add };
+void edge_dots(int first, int last, const std::int64_t* start, const std::int32_t* index,
+               const float* a, const float* b, int width, Store store, float* out);
+
+/// <a, b> with products in float, lanes in float, their sum in double.
+double dot(std::size_t n, const float* a, const float* b);
+
+/// out_i = <in_i, a> for rows first .. last - 1.
+void dots(int first, int last, const float* in, int width, const float* a, float* out);
+
+/// d = scale (d - y) elu'(.) at h = elu(.); returns <y, h>.
+double decoder_slope(std::size_t n, float scale, const float* y, const float* h, float* d);
+
+/// h = g elu'(.) at h = elu(.).
+void times_elu_slope(std::size_t n, const float* g, float* h);
+
+/// row_i += s a for rows first .. last - 1, with s = scalar[i].
+void add_scaled(int first, int last, const float* scalar, const float* a, int width, float* out);
+
+/// y -= c h.
+void subtract_scaled(std::size_t n, float c, const float* h, float* y);
+
+/// out [n_rows, 64] = columns first .. first + 63 of in [n_rows, width], 0 beyond its width.
+inline constexpr int tile_width = 64;
+void pack_tile(int n_rows, const float* in, int width, int first, float* out);
+
+/// Rows of a sparse matrix, columns ascending; those not below `limit` count as 0.
+struct SparseLists {
+  const std::int64_t* start;
+  const std::int32_t* column;
+  const float* value;
+  std::int32_t limit;
+};
+
+/// out_i (+)= factor sum_e value_e tile_(column_e), for rows first .. last - 1, `n_cols` <= 64
+/// columns written into rows `width` apart.
+void sparse_times_tile(int first, int last, const SparseLists& lists, const float* tile,
+                       float factor, Store store, int n_cols, int width, float* out);
+
+/// One Adam update of n weights; see AdamStep. The corrections are 1 / (1 - b^t).
+struct Adam {
+  float learning_rate, weight_decay, clip, first_correction, second_correction;
+};
+void adam(std::size_t n, const Adam& step, const float* gradient, float* first, float* second,
+          float* weight);
+
+}  // namespace stamarker::rows

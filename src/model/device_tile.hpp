@@ -1,0 +1,34 @@
+#pragma once
+#include <span>
+
+#include "data/dataset.hpp"
+#include "data/tiles.hpp"
+#include "kernels/buffer.hpp"
+
+namespace stamarker {
+
+/// The graph of a tile with its transpose, and the expression of its spots with its transpose,
+/// uploaded to a backend.
+class DeviceTile {
+ public:
+  DeviceTile(Backend& backend, const Tile& tile, const SparseRows& expression);
+
+  TileView view() const;
+  std::span<const std::int32_t> own_spots() const { return {spots_.data(), std::size_t(n_own_)}; }
+  std::int64_t n_edges() const { return static_cast<std::int64_t>(source_.size()); }
+
+ private:
+  struct HostParts;
+  DeviceTile(Backend& backend, const Tile& tile, const HostParts& parts);
+
+  int n_own_, n_attending_, n_spots_, n_genes_;
+  std::vector<std::int32_t> spots_;
+  Buffer<std::int32_t> spot_;
+  Buffer<std::int64_t> row_start_, target_start_, edge_;
+  Buffer<std::int32_t> source_, target_;
+  Buffer<std::int64_t> x_start_, xt_start_;
+  Buffer<std::int32_t> x_column_, xt_column_;
+  Buffer<float> x_value_, xt_value_;
+};
+
+}  // namespace stamarker

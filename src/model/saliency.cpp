@@ -1,0 +1,107 @@
+#include "model/saliency.hpp"
+
+#include <cmath>
+
+#include "base/error.hpp"
+#include "data/tiles.hpp"
+#include "kernels/buffer.hpp"
+#include "model/parameters.hpp"
+#include "model/step_memory.hpp"
+
+namespace stamarker {
+namespace {
+
+constexpr int spots_per_tile = 2048;  // S of a tile stays in some 25 MB at 3000 genes
+
+/// squares[k, g] += t(s)^2 over the spots of domain k. Rows are added in the order of spots.
+void add_squares(std::span<const float> saliency, std::span<const std::int32_t> spots,
+                 std::span<const std::int32_t> domain, int n_genes, SvgTransform transform,
+                 std::span<double> squares) {
+  constexpr int columns = 64;
+#pragma omp parallel for schedule(static)
+  for (int first = 0; first < n_genes; first += columns) {
+    const int last = std::min(n_genes, first + columns);
+    for (std::size_t i = 0; i < spots.size(); ++i) {
+      const float* row = saliency.data() + i * n_genes;
+      double* to = squares.data() + static_cast<std::size_t>(domain[spots[i]]) * n_genes;
+      for (int g = first; g < last; ++g) {
+        const double value =
+            transform == SvgTransform::log_saliency ? std::log1p(double(row[g])) : double(row[g]);
+        to[g] += value * value;
+      }
+    }
+  }
+}
+
+/// relu(dX) [n_own, G] of one model: encoder forward, classifier backward, encoder backward.
+void model_saliency(Backend& backend, const DeviceTile& tile, StepMemory& memory,
+                    const ParameterLayout& layout, const StackedModel& model, Attention attention,
+                    Activation activation, Buffer<float>& weights, Matrix out) {
+  const Classifier& classifier = *model.classifier;
+  const MlpView mlp{classifier.widths.data(), static_cast<int>(classifier.widths.size()) - 1,
+                    activation};
+  const Buffer<float> layers(backend, std::span<const float>(classifier.parameters));
+  weights.assign(model.parameters);
+  StepView step = memory.step(tile, Neighbors::all);
+  step.weights = layout.weights(weights.span().data);
+  step.attention = attention;
+
+  backend.project(step);
+  backend.attend(step);
+  backend.encode(step);
+  backend.mlp_winner_gradient(mlp, layers.span(), step.z, step.d_z);
+  backend.clear(step.d_alpha.data, static_cast<std::size_t>(tile.n_edges()) * sizeof(float));
+  backend.latent_backward(step);
+  backend.encoder_backward(step);
+  backend.input_saliency(ConstMatrix(step.y).rows(step.tile.n_own), step.weights.w1, out);
+}
+
+}  // namespace
+
+int saliency_tiles(const PreparedData& data) {
+  return (data.n_spots() + spots_per_tile - 1) / spots_per_tile;
+}
+
+TileSaliency tile_saliency(Backend& backend, const PreparedData& data, int tile,
+                           std::span<const StackedModel> models,
+                           const AutoencoderOptions& autoencoder,
+                           const ClassifierOptions& classifier,
+                           std::span<const std::int32_t> domain, int n_domains,
+                           SvgTransform transform) {
+  expects(!models.empty(), "saliency of at least one model");
+  const std::vector<double> weight(static_cast<std::size_t>(data.n_spots()), 1.0);
+  const auto parts = bisect(data.coordinates, weight, saliency_tiles(data));
+  const DeviceTile device_tile(backend, make_tile(data.graph, parts[tile], Halo::attending),
+                               data.expression);
+  TileExtent extent;
+  extent.cover(device_tile);
+  StepMemory memory(backend, extent, autoencoder.n_hidden, autoencoder.n_latent);
+  const ParameterLayout layout{data.n_genes(), autoencoder.n_hidden, autoencoder.n_latent,
+                               autoencoder.tied_update};
+  const auto n_models = static_cast<int>(models.size());
+  const std::size_t table = static_cast<std::size_t>(n_domains) * data.n_genes();
+
+  TileSaliency result;
+  result.spots = parts[tile];
+  result.saliency.assign(result.spots.size() * data.n_genes(), 0.0f);
+  result.squares.assign(table, 0.0);
+  result.model_squares.assign(table * n_models, 0.0);
+  Buffer<float> weights(backend, layout.n_weights());
+  Buffer<float> own(backend, result.saliency.size());
+  std::vector<float> host(result.saliency.size());
+  for (int m = 0; m < n_models; ++m) {
+    model_saliency(backend, device_tile, memory, layout, models[m], autoencoder.attention,
+                   classifier.activation, weights,
+                   own.matrix(static_cast<int>(result.spots.size()), data.n_genes()));
+    backend.synchronize();
+    backend.download(own.span().data, host.data(), host.size() * sizeof(float));
+    add_squares(host, result.spots, domain, data.n_genes(), transform,
+                std::span(result.model_squares).subspan(m * table, table));
+    for (std::size_t k = 0; k < host.size(); ++k) result.saliency[k] += host[k];
+  }
+  for (float& s : result.saliency) s /= static_cast<float>(n_models);
+  add_squares(result.saliency, result.spots, domain, data.n_genes(), transform, result.squares);
+  return result;
+}
+
+}  // namespace stamarker

@@ -1,0 +1,127 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kernels/buffer.hpp"
+#include "model/classifier.hpp"
+#include "model/golden_model.hpp"
+#include "support/golden.hpp"
+
+namespace stamarker::test {
+namespace {
+
+/// Weights and biases of the golden classifier (5 -> 6 -> 4), in our layout.
+std::vector<float> golden_layers(const h5::File& file, const std::string& group) {
+  std::vector<float> flat;
+  for (const char* name : {"/layer0/weight", "/layer0/bias", "/layer1/weight", "/layer1/bias"})
+    for (const double v : h5::read<double>(file, group + name))
+      flat.push_back(static_cast<float>(v));
+  return flat;
+}
+
+std::vector<float> to_float(const std::vector<double>& values) {
+  return {values.begin(), values.end()};
+}
+
+/// Three classes of 40, 400 and 60 spots around far centres.
+struct Blobs {
+  std::vector<float> z;
+  std::vector<std::int32_t> label;
+
+  Blobs() {
+    const int size[] = {40, 400, 60};
+    std::uint64_t at = 0;
+    for (int c = 0; c < 3; ++c) {
+      for (int i = 0; i < size[c]; ++i) {
+        for (int k = 0; k < 4; ++k)
+          z.push_back(static_cast<float>(random_normal({1, 0, Purpose::simulation}, 0, at++) +
+                                         (k == c ? 6 : 0)));
+        label.push_back(c);
+      }
+    }
+  }
+};
+
+}  // namespace
+
+TEST(Golden, ClassifierLogitsLossAndGradients) {
+  STM_NEEDS_SHARED("golden/model_tiny.h5");
+  const h5::File file = open_golden_model();
+  CpuBackend backend;
+  const Buffer<float> z(backend,
+                        std::span<const float>(to_float(h5::read<double>(file, "classifier/Z"))));
+  const Buffer<std::int32_t> label(
+      backend, std::span<const std::int32_t>(h5::read<std::int32_t>(file, "classifier/label")));
+  const Buffer<float> layers(backend, std::span<const float>(golden_layers(file, "classifier")));
+  const int widths[] = {5, 6, 4};
+  for (const Activation activation : {Activation::none, Activation::elu}) {
+    for (const ClassifierLoss kind :
+         {ClassifierLoss::cross_entropy, ClassifierLoss::batch_softmax}) {
+      const std::string group =
+          std::string("classifier/") + (activation == Activation::elu ? "elu" : "none") +
+          (kind == ClassifierLoss::cross_entropy ? "/cross_entropy" : "/batch_softmax");
+      const MlpView mlp{widths, 2, activation};
+      Buffer<float> logits(backend, 60 * 4), gradient(backend, layers.size());
+      Buffer<double> loss(backend, 1);
+
+      backend.mlp_forward(mlp, layers.span(), z.matrix(60, 5), logits.matrix(60, 4));
+      backend.mlp_gradient(mlp, kind, layers.span(), z.matrix(60, 5), label.span(), loss.span(),
+                           gradient.span());
+
+      const double expected_loss = h5::read<double>(file, group + "/loss")[0];
+      expect_close(logits.to_host(), h5::read<double>(file, group + "/logits"), 1e-5, group);
+      EXPECT_NEAR(loss.to_host()[0], expected_loss, 1e-5 * expected_loss) << group;
+      std::vector<double> expected;
+      for (const char* name : {"/layer0/weight", "/layer0/bias", "/layer1/weight", "/layer1/bias"})
+        for (const double v : h5::read<double>(file, group + "/grad" + name)) expected.push_back(v);
+      expect_close(gradient.to_host(), expected, 1e-5, group + " gradient");
+    }
+  }
+}
+
+TEST(Classifier, LearnsSeparatedClassesInBothProfiles) {
+  const Blobs blobs;
+  CpuBackend backend;
+  ClassifierOptions full;
+  ClassifierOptions reference;
+  reference.activation = Activation::none;
+  reference.loss = ClassifierLoss::batch_softmax;
+  for (const ClassifierOptions& options : {full, reference}) {
+    const Classifier trained = train_classifier(backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
+
+    EXPECT_GT(trained.held_out_accuracy, 0.95);
+    EXPECT_GT(trained.training_accuracy, 0.95);
+    EXPECT_LT(trained.loss.back(), trained.loss.front());
+    int held_out = 0;
+    for (const auto n : trained.confusion) held_out += n;
+    EXPECT_EQ(held_out, 50);
+  }
+}
+
+TEST(Classifier, IsTheSameForTheSameSeedAndModelOnly) {
+  const Blobs blobs;
+  CpuBackend backend;
+  ClassifierOptions options;
+  options.epochs = 3;
+  const auto train = [&](std::uint32_t seed, int model) {
+    return train_classifier(backend, blobs.z, 4, blobs.label, 3, options, seed, model).parameters;
+  };
+
+  EXPECT_EQ(train(0, 0), train(0, 0));
+  EXPECT_NE(train(0, 0), train(1, 0));
+  EXPECT_NE(train(0, 0), train(0, 1));
+}
+
+TEST(Classifier, WithoutHeldOutSpotsReportsNoAccuracy) {
+  const Blobs blobs;
+  CpuBackend backend;
+  ClassifierOptions options;
+  options.epochs = 1;
+  options.test_prop = 0;
+
+  const Classifier trained = train_classifier(backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
+
+  EXPECT_TRUE(std::isnan(trained.held_out_accuracy));
+}
+
+}  // namespace stamarker::test

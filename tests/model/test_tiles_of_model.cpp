@@ -1,0 +1,215 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <numeric>
+
+#include "data/spatial_graph.hpp"
+#include "kernels/buffer.hpp"
+#include "kernels/cpu/cpu_backend.hpp"
+#include "model/saliency.hpp"
+#include "model/trainer.hpp"
+
+namespace stamarker::test {
+namespace {
+
+/// 12 x 11 spots on a square grid, 30 genes with about a third of their counts non-zero, two
+/// halves that express different genes.
+PreparedData small_section() {
+  PreparedData data;
+  const RandomKey key{7, 0, Purpose::simulation};
+  data.expression.n_rows = 132;
+  data.expression.n_cols = 30;
+  for (int i = 0; i < 132; ++i) {
+    data.coordinates.values.push_back(i % 12);
+    data.coordinates.values.push_back(i / 12);
+    for (int g = 0; g < 30; ++g) {
+      const auto words = random_words(key, static_cast<std::uint32_t>(i), g);
+      const bool home = (i % 12 < 6) == (g < 15);
+      if (uniform_of(words[0]) > (home ? 0.5 : 0.15)) continue;
+      data.expression.column.push_back(g);
+      data.expression.value.push_back(static_cast<float>(1 + uniform_of(words[1])));
+    }
+    data.expression.row_start.push_back(static_cast<std::int64_t>(data.expression.column.size()));
+  }
+  for (int i = 0; i < 132; ++i) {
+    for (int j = 0; j < 132; ++j) {
+      const int dx = i % 12 - j % 12, dy = i / 12 - j / 12;
+      if (dx * dx + dy * dy <= 1) {
+        data.graph.source.push_back(j);
+        data.graph.distance.push_back(static_cast<float>(std::sqrt(dx * dx + dy * dy)));
+      }
+    }
+    data.graph.row_start.push_back(static_cast<std::int64_t>(data.graph.source.size()));
+  }
+  return data;
+}
+
+AutoencoderOptions small_options(Neighbors neighbors, TiedUpdate update) {
+  AutoencoderOptions options;
+  options.n_hidden = 24;
+  options.n_latent = 4;
+  options.epochs = 20;
+  options.neighbors_per_step = neighbors;
+  options.tied_update = update;
+  return options;
+}
+
+TrainerState train(const PreparedData& data, int n_tiles, const AutoencoderOptions& options,
+                   std::uint32_t seed = 0, int model = 0) {
+  CpuBackend backend;
+  TileReduction alone;
+  const TrainingSection section(backend, data, n_tiles);
+  Trainer trainer(section, options, seed, model, alone);
+  trainer.run([](int, double) { return true; });
+  return trainer.state();
+}
+
+}  // namespace
+
+TEST(Tiles, GiveTheLossAndTheWeightsOfTheWholeSection) {
+  const PreparedData data = small_section();
+  for (const Neighbors neighbors : {Neighbors::all, Neighbors::one}) {
+    for (const TiedUpdate update : {TiedUpdate::joint, TiedUpdate::split}) {
+      const AutoencoderOptions options = small_options(neighbors, update);
+      const TrainerState whole = train(data, 1, options);
+      for (const int n_tiles : {2, 5}) {
+        const TrainerState tiled = train(data, n_tiles, options);
+
+        for (int t = 0; t < options.epochs; ++t)
+          ASSERT_NEAR(tiled.loss[t], whole.loss[t], 1e-5 * whole.loss[t]) << n_tiles << " tiles";
+      }
+    }
+  }
+}
+
+TEST(Trainer, LowersTheLoss) {
+  const TrainerState state =
+      train(small_section(), 1, small_options(Neighbors::all, TiedUpdate::joint));
+
+  EXPECT_LT(state.loss.back(), 0.9 * state.loss.front());
+}
+
+TEST(Trainer, DependsOnSeedAndModelAlone) {
+  const PreparedData data = small_section();
+  const AutoencoderOptions options = small_options(Neighbors::one, TiedUpdate::split);
+
+  const TrainerState once = train(data, 1, options);
+
+  EXPECT_EQ(once.parameters, train(data, 1, options).parameters);
+  EXPECT_NE(once.parameters, train(data, 1, options, 1, 0).parameters);
+  EXPECT_NE(once.parameters, train(data, 1, options, 0, 1).parameters);
+}
+
+TEST(Trainer, ContinuesFromACheckpointToTheSameBits) {
+  const PreparedData data = small_section();
+  const AutoencoderOptions options = small_options(Neighbors::one, TiedUpdate::split);
+  CpuBackend backend;
+  TileReduction alone;
+  const TrainingSection section(backend, data, 1);
+  Trainer first(section, options, 3, 2, alone);
+  EXPECT_FALSE(first.run([](int epoch, double) { return epoch < 8; }));
+  Trainer second(section, options, 3, 2, alone);
+  second.restore(first.state());
+
+  EXPECT_TRUE(second.run([](int, double) { return true; }));
+
+  const TrainerState whole = train(data, 1, options, 3, 2);
+  EXPECT_EQ(second.state().parameters, whole.parameters);
+  EXPECT_EQ(second.state().loss, whole.loss);
+}
+
+TEST(Trainer, GradientIsTheSlopeOfTheLoss) {
+  const PreparedData data = small_section();
+  AutoencoderOptions options = small_options(Neighbors::all, TiedUpdate::joint);
+  options.epochs = 1;
+  options.weight_decay = 0;
+  options.clip_norm = 0;
+  CpuBackend backend;
+  TileReduction alone;
+  const TrainingSection section(backend, data, 3);
+  Trainer start(section, options, 0, 0, alone);
+  TrainerState state = start.state();
+  const auto loss_at = [&](const std::vector<float>& parameters) {
+    Trainer trainer(section, options, 0, 0, alone);
+    TrainerState moved = state;
+    moved.parameters = parameters;
+    trainer.restore(moved);
+    trainer.run([](int, double) { return true; });
+    return trainer.state();
+  };
+  const std::vector<float> moments = loss_at(state.parameters).moments;
+  const std::size_t n = state.parameters.size();
+
+  // Along the gradient and along random directions, so that the slope stands out of rounding.
+  for (const std::uint32_t direction : {0u, 1u, 2u}) {
+    std::vector<float> up = state.parameters, down = state.parameters;
+    double slope = 0;
+    const double step = 2e-3;
+    for (std::size_t k = 0; k < n; ++k) {
+      const double g = 10.0 * moments[k];
+      const double u =
+          direction == 0 ? g : random_normal({5, 0, Purpose::batch}, direction, k) * 1e-2;
+      up[k] += static_cast<float>(step * u);
+      down[k] -= static_cast<float>(step * u);
+      slope += g * u;
+    }
+    const double measured = (loss_at(up).loss[0] - loss_at(down).loss[0]) / (2 * step);
+    EXPECT_NEAR(measured, slope, 0.02 * std::abs(slope) + 1e-5) << "direction " << direction;
+  }
+}
+
+TEST(Saliency, IsTheGradientOfTheWinningLogits) {
+  const PreparedData data = small_section();
+  const AutoencoderOptions options = small_options(Neighbors::all, TiedUpdate::joint);
+  const TrainerState state = train(data, 1, options);
+  CpuBackend backend;
+  TileReduction alone;
+  const TrainingSection section(backend, data, 1);
+  Trainer trainer(section, options, 0, 0, alone);
+  trainer.restore(state);
+  const std::vector<float> z = trainer.embedding();
+  std::vector<std::int32_t> domain(132);
+  for (int i = 0; i < 132; ++i) domain[i] = i % 12 < 6 ? 0 : 1;
+  ClassifierOptions how;
+  how.epochs = 50;
+  const Classifier classifier = train_classifier(backend, z, 4, domain, 2, how, 0, 0);
+  const StackedModel model{state.parameters, &classifier};
+  const auto winning = [&](const PreparedData& section_data) {
+    const TrainingSection moved(backend, section_data, 1);
+    Trainer encoder(moved, options, 0, 0, alone);
+    encoder.restore(state);
+    const std::vector<float> moved_z = encoder.embedding();
+    const MlpView mlp{classifier.widths.data(), 2, how.activation};
+    const Buffer<float> layers(backend, std::span<const float>(classifier.parameters));
+    const Buffer<float> input(backend, std::span<const float>(moved_z));
+    Buffer<float> logits(backend, 132 * 2);
+    backend.mlp_forward(mlp, layers.span(), input.matrix(132, 4), logits.matrix(132, 2));
+    double total = 0;
+    const auto host = logits.to_host();
+    for (int i = 0; i < 132; ++i) total += std::max(host[2 * i], host[2 * i + 1]);
+    return total;
+  };
+
+  const TileSaliency tile = tile_saliency(backend, data, 0, std::span(&model, 1), options, how,
+                                          domain, 2, SvgTransform::identity);
+
+  double largest = 0;
+  for (const float s : tile.saliency) largest = std::max(largest, double(s));
+  int positive = 0;
+  for (std::size_t k = 0; k < data.expression.value.size(); k += 97) {  // some non-zero entries
+    const auto i = std::upper_bound(data.expression.row_start.begin(),
+                                    data.expression.row_start.end(), std::int64_t(k)) -
+                   data.expression.row_start.begin() - 1;
+    PreparedData up = data, down = data;
+    up.expression.value[k] += 0.01f;
+    down.expression.value[k] -= 0.01f;
+    const double slope = (winning(up) - winning(down)) / 0.02;
+    const double got = tile.saliency[i * 30 + data.expression.column[k]];
+    EXPECT_NEAR(got, std::max(0.0, slope), 0.02 * largest) << "entry " << k;
+    positive += got > 0;
+  }
+  EXPECT_GT(positive, 0);
+}
+
+}  // namespace stamarker::test
