@@ -52,7 +52,8 @@ double mean_agreement(std::span<const std::int32_t> labels, int n_models) {
   expects(n_models > 0 && labels.size() % n_models == 0, "labels are [n_models, n_spots]");
   const std::size_t n_spots = labels.size() / n_models;
   std::vector<Numbered> models;
-  for (int m = 0; m < n_models; ++m) models.push_back(numbered(labels.subspan(m * n_spots, n_spots)));
+  for (int m = 0; m < n_models; ++m)
+    models.push_back(numbered(labels.subspan(m * n_spots, n_spots)));
   double sum = 0;
   for (int m = 0; m < n_models; ++m)
     for (int other = m + 1; other < n_models; ++other)

@@ -14,10 +14,10 @@ namespace {
 
 /// The distinct tuples of labels, most frequent first (equal: by first spot).
 struct Tuples {
-  int n_models = 0, n_codes = 0;         // n_codes: K, clusters of all models together
-  std::vector<std::int32_t> code;        // [n_tuples, n_models], position of model m's one in z_a
-  std::vector<double> n_spots;           // [n_tuples], w
-  std::vector<std::int32_t> of_spot;     // [spots]
+  int n_models = 0, n_codes = 0;      // n_codes: K, clusters of all models together
+  std::vector<std::int32_t> code;     // [n_tuples, n_models], position of model m's one in z_a
+  std::vector<double> n_spots;        // [n_tuples], w
+  std::vector<std::int32_t> of_spot;  // [spots]
 
   int size() const { return static_cast<int>(n_spots.size()); }
   std::span<const std::int32_t> codes(int a) const {
@@ -71,8 +71,7 @@ Tuples tuples_of(std::span<const std::int32_t> labels, int n_models) {
   std::vector<std::int32_t> first_spot(tuple.n_values, -1), order(tuple.n_values);
   std::vector<double> n_spots(tuple.n_values, 0);
   for (std::size_t i = 0; i < tuple.number.size(); ++i)
-    if (n_spots[tuple.number[i]]++ == 0)
-      first_spot[tuple.number[i]] = static_cast<std::int32_t>(i);
+    if (n_spots[tuple.number[i]]++ == 0) first_spot[tuple.number[i]] = static_cast<std::int32_t>(i);
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, std::greater{}, [&](int a) { return n_spots[a]; });
 
@@ -95,7 +94,9 @@ class TupleDistances {
   static constexpr int lanes = 8;  // tuples b whose B z_b stand side by side
 
   explicit TupleDistances(const Tuples& tuples)
-      : tuples_(tuples), n_codes_(tuples.n_codes), shared_(static_cast<std::size_t>(n_codes_) * n_codes_, 0) {
+      : tuples_(tuples),
+        n_codes_(tuples.n_codes),
+        shared_(static_cast<std::size_t>(n_codes_) * n_codes_, 0) {
     for (int a = 0; a < tuples.size(); ++a)
       for (const int p : tuples.codes(a))
         for (const int q : tuples.codes(a)) shared_[index(p, q)] += tuples.n_spots[a];
@@ -203,8 +204,7 @@ void check_input(std::span<const std::int32_t> labels, int n_models, int n_domai
   expects(n_models > 0 && !labels.empty() && labels.size() % n_models == 0,
           "labels are [n_models, n_spots], neither 0");
   expects(std::ranges::min(labels) >= 0, "labels are not negative");
-  if (n_domains < 1)
-    throw InputError(fmt::format("domains = {} (must be at least 1)", n_domains));
+  if (n_domains < 1) throw InputError(fmt::format("domains = {} (must be at least 1)", n_domains));
   if (options.refine == 0) return;
   const std::size_t n_spots = labels.size() / n_models;
   expects(static_cast<std::size_t>(coordinates.n_spots()) == n_spots && section.size() == n_spots,

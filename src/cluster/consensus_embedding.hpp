@@ -13,8 +13,8 @@ using EmbeddingRows =
     std::function<void(int model, std::int64_t first_spot, std::span<float> rows)>;
 
 struct ConsensusEmbedding {
-  std::vector<float> scores;             // [n_spots, n_latent], the columns by decreasing variance
-  std::vector<double> explained_share;   // [n_latent], of the variance of all columns
+  std::vector<float> scores;            // [n_spots, n_latent], the columns by decreasing variance
+  std::vector<double> explained_share;  // [n_latent], of the variance of all columns
 };
 
 /// Leading n_latent principal components of the n_models embeddings, each column standardised (mean

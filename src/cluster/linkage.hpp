@@ -72,8 +72,8 @@ std::vector<Merge> nearest_neighbor_chain(PairMatrix<T>& distance, std::vector<d
     active.erase(std::ranges::lower_bound(active, a));
     for (const int c : active)
       if (c != b)
-        distance(b, c) = joined(distance(a, c), distance(b, c), shortest, weight[a], weight[b],
-                                weight[c]);
+        distance(b, c) =
+            joined(distance(a, c), distance(b, c), shortest, weight[a], weight[b], weight[c]);
     weight[b] += weight[a];
   }
   return merges;

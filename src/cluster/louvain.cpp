@@ -139,11 +139,11 @@ double modularity_quality(const NeighborGraph& graph, std::span<const std::int32
 }
 
 GraphClusters louvain(const NeighborGraph& graph, double resolution, int n_init, RandomKey key) {
-  return best_run(graph, resolution, n_init, key,
-                  [&](const igraph_t& g, igraph_vector_int_t& membership) {
-                    check_igraph(igraph_community_multilevel(&g, nullptr, resolution, &membership,
-                                                             nullptr, nullptr));
-                  });
+  return best_run(
+      graph, resolution, n_init, key, [&](const igraph_t& g, igraph_vector_int_t& membership) {
+        check_igraph(
+            igraph_community_multilevel(&g, nullptr, resolution, &membership, nullptr, nullptr));
+      });
 }
 
 GraphClusters leiden(const NeighborGraph& graph, double resolution, int n_init, RandomKey key) {
@@ -152,16 +152,18 @@ GraphClusters leiden(const NeighborGraph& graph, double resolution, int n_init, 
   for (int i = 0; i < graph.n_points(); ++i)
     VECTOR(degree.v)[i] = static_cast<double>(graph.row_start[i + 1] - graph.row_start[i]);
   constexpr double randomness = 0.01;  // of the refinement, the default of Traag et al.
+  constexpr bool from_membership = true;
   constexpr int until_stable = -1;
-  return best_run(graph, resolution, n_init, key,
-                  [&](const igraph_t& g, igraph_vector_int_t& membership) {
-                    igraph_integer_t n_clusters = 0;
-                    igraph_real_t quality = 0;
-                    check_igraph(igraph_community_leiden(&g, nullptr, &degree.v,
-                                                         resolution / n_edges, randomness, false,
-                                                         until_stable, &membership, &n_clusters,
-                                                         &quality));
-                  });
+  return best_run(
+      graph, resolution, n_init, key, [&](const igraph_t& g, igraph_vector_int_t& membership) {
+        igraph_integer_t n_clusters = 0;
+        igraph_real_t quality = 0;
+        check_igraph(
+            igraph_community_multilevel(&g, nullptr, resolution, &membership, nullptr, nullptr));
+        check_igraph(igraph_community_leiden(&g, nullptr, &degree.v, resolution / n_edges,
+                                             randomness, from_membership, until_stable, &membership,
+                                             &n_clusters, &quality));
+      });
 }
 
 }  // namespace stamarker

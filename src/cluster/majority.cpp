@@ -23,8 +23,8 @@ struct SectionSpots {
     return false;
   }
 };
-using Tree = nanoflann::KDTreeSingleIndexAdaptor<
-    nanoflann::L2_Simple_Adaptor<double, SectionSpots>, SectionSpots, -1, std::uint32_t>;
+using Tree = nanoflann::KDTreeSingleIndexAdaptor<nanoflann::L2_Simple_Adaptor<double, SectionSpots>,
+                                                 SectionSpots, -1, std::uint32_t>;
 
 /// Spots of the section as near to spot i as its n_nearest-th nearest other one, i left out.
 std::vector<std::int32_t> nearest_spots(const Tree& tree, const SectionSpots& section,

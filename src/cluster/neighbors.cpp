@@ -32,9 +32,9 @@ std::vector<float> interleaved(std::span<const float> points, int n_dims, int fi
 
 /// squared[c] = |point - candidate c|^2 for a whole block, in single precision.
 __attribute__((target_clones("avx512f", "avx2", "default"))) void measure(const float* block,
-                                                                         const float* point,
-                                                                         int n_dims,
-                                                                         float* squared) {
+                                                                          const float* point,
+                                                                          int n_dims,
+                                                                          float* squared) {
   for (int group = 0; group < block_points / lanes; ++group) {
     float sum[lanes] = {};
     const float* candidates = block + static_cast<std::size_t>(group) * n_dims * lanes;
@@ -96,8 +96,9 @@ double farthest_with_weight(std::span<const double> distances, double mean) {
 void check_points(std::span<const float> points, int n_dims) {
   expects(n_dims > 0 && points.size() % n_dims == 0, "points are [n_points, n_dims]");
   if (!std::ranges::all_of(points, [](float x) { return std::isfinite(x); }))
-    throw InputError("the embedding holds a value that is not finite (training diverged; lower "
-                     "autoencoder.learning_rate)");
+    throw InputError(
+        "the embedding holds a value that is not finite (training diverged; lower "
+        "autoencoder.learning_rate)");
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ struct NearestPoints {
 /// double. points: [n_points, n_dims]. Throws InputError: not finite.
 NearestPoints nearest_points(std::span<const float> points, int n_dims, int n_nearest);
 
-/// Union of every point's n_neighbors - 1 nearest others (n_neighbors counts the point itself), less
-/// the edges whose UMAP weight is 0 in single precision both ways: the pattern of
+/// Union of every point's n_neighbors - 1 nearest others (n_neighbors counts the point itself),
+/// less the edges whose UMAP weight is 0 in single precision both ways: the pattern of
 /// scanpy.pp.neighbors(n_neighbors), without its weights. With distances d_1 <= d_2 ... of point i
 /// and rho its smallest above 0,
 ///
