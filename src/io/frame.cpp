@@ -1,5 +1,7 @@
 #include "io/frame.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "base/error.hpp"
@@ -26,6 +28,51 @@ Column categorical_column(std::string name, std::vector<std::int32_t> codes,
   Column column{std::move(name), std::move(codes)};
   column.categories = std::move(categories);
   return column;
+}
+
+bool is_missing(const Column& column, std::size_t row) {
+  if (!column.missing.empty()) return column.missing[row] == Flag::yes;
+  return column.categories && std::get<std::vector<std::int32_t>>(column.values)[row] < 0;
+}
+
+Column as_categorical(const Column& column) {
+  if (column.categories) return column;
+  return std::visit(
+      [&](const auto& all) {
+        std::remove_cvref_t<decltype(all)> distinct(all);
+        std::sort(distinct.begin(), distinct.end());
+        distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+        std::vector<std::int32_t> codes;
+        codes.reserve(all.size());
+        for (const auto& value : all)
+          codes.push_back(static_cast<std::int32_t>(
+              std::lower_bound(distinct.begin(), distinct.end(), value) - distinct.begin()));
+        for (std::size_t i = 0; i < column.missing.size(); ++i)
+          if (column.missing[i] == Flag::yes) codes[i] = -1;
+        Column result{column.name, std::move(codes)};
+        result.categories = std::move(distinct);
+        return result;
+      },
+      column.values);
+}
+
+std::vector<std::string> as_texts(const Values& values) {
+  return std::visit(
+      [](const auto& all) {
+        using Element = typename std::remove_cvref_t<decltype(all)>::value_type;
+        std::vector<std::string> texts;
+        for (const auto& value : all) {
+          if constexpr (std::is_same_v<Element, std::string>) {
+            texts.push_back(value);
+          } else if constexpr (std::is_same_v<Element, Flag>) {
+            texts.emplace_back(value == Flag::yes ? "True" : "False");
+          } else {
+            texts.push_back(fmt::format("{}", value));
+          }
+        }
+        return texts;
+      },
+      values);
 }
 
 const Column* Frame::find(const std::string& name) const {

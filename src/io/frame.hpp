@@ -19,6 +19,8 @@ using Values =
                  std::vector<std::uint64_t>, std::vector<float>, std::vector<double>>;
 
 std::size_t size_of(const Values& values);
+/// Each value as text; truth values as Python writes them.
+std::vector<std::string> as_texts(const Values& values);
 Values rows_of(const Values& values, std::span<const std::int32_t> rows);
 
 /// One named column of a table of spots or genes.
@@ -33,6 +35,11 @@ struct Column {
 /// A categorical column of text. codes: [n_rows], -1 or an index into `categories`.
 Column categorical_column(std::string name, std::vector<std::int32_t> codes,
                           std::vector<std::string> categories);
+
+/// Whether row `row` has no value.
+bool is_missing(const Column& column, std::size_t row);
+/// The column itself if it is categorical, else one whose categories are its sorted values.
+Column as_categorical(const Column& column);
 
 /// A table of spots (obs) or genes (var), as a pandas DataFrame with text as its index.
 struct Frame {

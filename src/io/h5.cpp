@@ -232,15 +232,35 @@ std::size_t n_values(hid_t where, const std::string& name) {
   return n_points(Space{H5Dget_space(set)});
 }
 
-void read_values(hid_t where, const std::string& name, hid_t memory_type, void* values) {
-  const DataSet set = open_dataset(where, name);
-  if (n_points(Space{H5Dget_space(set)}) == 0) return;
+namespace {
+
+void expect_numbers(hid_t set, hid_t where, const std::string& name) {
   const H5T_class_t kind = H5Tget_class(Type{H5Dget_type(set)});
   if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM)
     throw InputError(
         fmt::format("{}: {} does not hold numbers", file_name(where), full_name(where, name)));
+}
+
+}  // namespace
+
+void read_values(hid_t where, const std::string& name, hid_t memory_type, void* values) {
+  const DataSet set = open_dataset(where, name);
+  if (n_points(Space{H5Dget_space(set)}) == 0) return;
+  expect_numbers(set, where, name);
   reading(where, name,
           [&] { check(H5Dread(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values)); });
+}
+
+void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
+               hid_t memory_type, void* values) {
+  const DataSet set = open_dataset(where, name);
+  expect_numbers(set, where, name);
+  const Space in_file = select_rows(set, first, n);
+  const hssize_t n_selected = H5Sget_select_npoints(in_file);
+  if (n_selected == 0) return;
+  const Space in_memory = space_of({n_selected});
+  reading(where, name,
+          [&] { check(H5Dread(set, memory_type, in_memory, in_file, H5P_DEFAULT, values)); });
 }
 
 std::vector<std::string> read_strings(hid_t where, const std::string& name) {
@@ -344,6 +364,23 @@ Type text_type() {
   check(H5Tset_size(text, H5T_VARIABLE));
   check(H5Tset_cset(text, H5T_CSET_UTF8));
   return text;
+}
+
+Space select_rows(hid_t set, std::int64_t first, std::int64_t n) {
+  Space space{H5Dget_space(set)};
+  std::vector<hsize_t> count(static_cast<std::size_t>(H5Sget_simple_extent_ndims(space)));
+  check(H5Sget_simple_extent_dims(space, count.data(), nullptr));
+  expects(!count.empty() && first >= 0 && n >= 0 && static_cast<hsize_t>(first + n) <= count[0],
+          "rows within the dataset");
+  if (n == 0) {
+    check(H5Sselect_none(space));
+    return space;
+  }
+  std::vector<hsize_t> start(count.size(), 0);
+  start[0] = static_cast<hsize_t>(first);
+  count[0] = static_cast<hsize_t>(n);
+  check(H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr));
+  return space;
 }
 
 Space space_of(const std::vector<std::int64_t>& shape) {

@@ -107,6 +107,9 @@ H5T_class_t class_of(hid_t where, const std::string& dataset);
 std::size_t n_values(hid_t where, const std::string& name);
 /// values: as many as n_values says.
 void read_values(hid_t where, const std::string& name, hid_t memory_type, void* values);
+/// Rows [first, first + n) of a dataset of one or more dimensions, all of each row.
+void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
+               hid_t memory_type, void* values);
 /// The whole dataset, converted to T by HDF5.
 template <class T>
 std::vector<T> read(hid_t where, const std::string& name) {
@@ -169,5 +172,7 @@ void write_attribute(hid_t object, const std::string& name, const std::vector<T>
 /// A type of variable-length UTF-8 text.
 Type text_type();
 Space space_of(const std::vector<std::int64_t>& shape);
+/// The dataspace of a dataset with rows [first, first + n) selected, all of each row.
+Space select_rows(hid_t set, std::int64_t first, std::int64_t n);
 
 }  // namespace stamarker::h5

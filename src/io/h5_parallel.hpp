@@ -30,35 +30,36 @@ struct Layout {
 /// Makes an empty dataset of the given shape, one to three dimensions, rows first. Called by all
 /// ranks on a file opened together, or by one rank on its own file. Values not written later are
 /// undefined.
+void create_typed_rows(hid_t where, const std::string& name, hid_t type,
+                       const std::vector<std::int64_t>& shape, Layout layout);
 template <class T>
 void create_rows(hid_t where, const std::string& name, const std::vector<std::int64_t>& shape,
                  Layout layout = {}) {
-  create_dataset(where, name, native_type<T>(), shape, layout);
+  create_typed_rows(where, name, native_type<T>(), shape, layout);
 }
-void create_dataset(hid_t where, const std::string& name, hid_t type,
-                    const std::vector<std::int64_t>& shape, Layout layout);
 
 /// Writes rows [first_row, first_row + n) of an existing dataset, n = values / row length, possibly
 /// 0. Rows of different ranks do not overlap. Collective. A rank passes at most `most_bytes` to
 /// HDF5 at a time.
+void write_typed_rows(const Comm& comm, hid_t where, const std::string& name, hid_t type,
+                      std::int64_t first_row, std::span<const std::byte> values,
+                      std::size_t most_bytes);
 template <class T>
 void write_rows(const Comm& comm, hid_t where, const std::string& name, std::int64_t first_row,
                 std::span<const T> values, std::size_t most_bytes = std::size_t{1} << 28) {
-  write_values(comm, where, name, native_type<T>(), first_row, std::as_bytes(values), most_bytes);
+  write_typed_rows(comm, where, name, native_type<T>(), first_row, std::as_bytes(values),
+                   most_bytes);
 }
-void write_values(const Comm& comm, hid_t where, const std::string& name, hid_t type,
-                  std::int64_t first_row, std::span<const std::byte> values,
-                  std::size_t most_bytes);
 
-/// Writes single rows of a two-dimensional, contiguous dataset. rows: ascending, distinct.
-/// values: [rows, n_cols]. Collective in its outcome only; the writes are independent.
+/// Writes single rows of a two-dimensional, contiguous dataset, wherever they are. rows: ascending,
+/// distinct. values: [rows, n_cols]. Collective.
+void write_typed_row_list(const Comm& comm, hid_t where, const std::string& name, hid_t type,
+                          std::span<const std::int32_t> rows, std::span<const std::byte> values);
 template <class T>
 void write_row_list(const Comm& comm, hid_t where, const std::string& name,
                     std::span<const std::int32_t> rows, std::span<const T> values) {
-  write_listed_values(comm, where, name, native_type<T>(), rows, std::as_bytes(values));
+  write_typed_row_list(comm, where, name, native_type<T>(), rows, std::as_bytes(values));
 }
-void write_listed_values(const Comm& comm, hid_t where, const std::string& name, hid_t type,
-                         std::span<const std::int32_t> rows, std::span<const std::byte> values);
 
 /// Rows [first_row, first_row + n) of a sparse matrix, as a view. Offsets may start anywhere, so
 /// that a block of a whole matrix needs no copy.

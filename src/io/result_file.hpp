@@ -39,8 +39,10 @@ struct DomainResults {
   std::vector<float> log_fold_change;     // [C, G] see log_fold_changes(); or empty: NaN is stored
 };
 
-/// What uns/stamarker tells about the run; M models. Empty parts are not written.
+/// What uns/stamarker tells about the run; M models. Empty parts are not written. No name holds
+/// '/'.
 struct RunRecord {
+  std::int64_t n_models = 0;
   std::string config;                                           // resolved configuration, YAML
   std::vector<float> losses;                                    // [M, epochs]
   std::vector<double> held_out_accuracy;                        // [M]
@@ -68,12 +70,11 @@ struct ResultContents {
 
   // Filled on rank 0, not looked at elsewhere.
   InputOptions input;                        // read again for its own obs, var, obsm, varm, uns
-  std::vector<std::int32_t> kept_spots;      // [N], indices into the input
-  std::vector<std::int32_t> selected_genes;  // [G], indices into the input
+  std::vector<std::int32_t> kept_spots;      // [N], indices into the input, ascending
+  std::vector<std::int32_t> selected_genes;  // [G], indices into the input, ascending
   std::vector<std::string> spot_names;       // [N]
   std::vector<std::string> gene_names;       // [G]
   Coordinates coordinates;                   // [N, 2 or 3]
-  std::vector<std::int32_t> section;         // [N], or empty
   GeneStatistics statistics;                 // [G]
   double radius = 0;                         // of the graph; 0: nearest neighbours
   int n_neighbors = 0;                       // of the graph; 0: by radius
@@ -83,7 +84,7 @@ struct ResultContents {
 
 /// The part of `contents` that every stage after preparation shares: names, indices, coordinates,
 /// statistics, radius and this rank's block of X, counts and graph. `prepared` must outlive it.
-void describe_prepared(const PreparedData& prepared, Block rows, ResultContents& contents);
+void fill_prepared(const PreparedData& prepared, Block rows, ResultContents& contents);
 
 /// Writes the result file, whole or not at all. Collective. Rank 0 first writes what is small or
 /// carried over from the input, then all ranks write the large matrices by rows. The values do not

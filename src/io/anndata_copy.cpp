@@ -1,0 +1,331 @@
+#include "io/anndata_copy.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "io/anndata_frame.hpp"
+#include "io/anndata_matrix.hpp"
+
+namespace stamarker::anndata {
+
+namespace {
+
+/// Values of any type as bytes, in the order of the file.
+struct RawArray {
+  h5::Type type;
+  std::vector<std::int64_t> shape;
+  std::vector<std::byte> bytes;
+
+  std::size_t row_bytes() const {
+    std::size_t n = H5Tget_size(type);
+    for (std::size_t d = 1; d < shape.size(); ++d) n *= static_cast<std::size_t>(shape[d]);
+    return n;
+  }
+};
+
+std::size_t product(const std::vector<std::int64_t>& shape) {
+  std::size_t n = 1;
+  for (const std::int64_t length : shape) n *= static_cast<std::size_t>(length);
+  return n;
+}
+
+bool holds_variable_length(hid_t type) {
+  return H5Tdetect_class(type, H5T_VLEN) > 0 || H5Tis_variable_str(type) > 0 ||
+         H5Tdetect_class(type, H5T_REFERENCE) > 0;
+}
+
+/// Runs `work`, which only reads; a refusal of HDF5 means that `what` is damaged.
+template <class Work>
+void reading(hid_t file, const std::string& what, Work work) {
+  try {
+    work();
+  } catch (const LibraryError& error) {
+    throw InputError(
+        fmt::format("{}: {} cannot be read ({})", h5::file_name(file), what, error.what()));
+  }
+}
+
+RawArray read_raw(hid_t where, const std::string& name) {
+  const h5::DataSet set = h5::open_dataset(where, name);
+  RawArray array{h5::Type{H5Dget_type(set)}, h5::shape_of(where, name), {}};
+  array.bytes.resize(product(array.shape) * H5Tget_size(array.type));
+  if (!array.bytes.empty())
+    reading(where, name, [&] {
+      h5::check(H5Dread(set, array.type, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.bytes.data()));
+    });
+  return array;
+}
+
+/// One member of a compound dataset, as an array of its own.
+RawArray read_raw_member(hid_t where, const std::string& name, const std::string& member) {
+  const h5::DataSet set = h5::open_dataset(where, name);
+  const h5::Type compound{H5Dget_type(set)};
+  const h5::Type whole{H5Tget_member_type(
+      compound, static_cast<unsigned>(H5Tget_member_index(compound, member.c_str())))};
+  RawArray array{h5::Type{H5Tcopy(whole)}, h5::shape_of(where, name), {}};
+  if (H5Tget_class(whole) == H5T_ARRAY) {
+    std::vector<hsize_t> dims(static_cast<std::size_t>(H5Tget_array_ndims(whole)));
+    H5Tget_array_dims2(whole, dims.data());
+    array.shape.insert(array.shape.end(), dims.begin(), dims.end());
+    array.type = h5::Type{H5Tget_super(whole)};
+  }
+  const h5::Type wanted{H5Tcreate(H5T_COMPOUND, H5Tget_size(whole))};
+  h5::check(H5Tinsert(wanted, member.c_str(), 0, whole));
+  array.bytes.resize(product(array.shape) * H5Tget_size(array.type));
+  if (!array.bytes.empty())
+    reading(where, name, [&] {
+      h5::check(H5Dread(set, wanted, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.bytes.data()));
+    });
+  return array;
+}
+
+void write_raw(hid_t where, const std::string& name, const RawArray& array) {
+  h5::write_values(where, name, array.type, array.bytes.data(), product(array.shape), array.shape);
+}
+
+/// Items of equal size, picked one by one.
+template <class Index>
+std::vector<std::byte> picked(const std::vector<std::byte>& bytes, std::size_t item_bytes,
+                              const std::vector<Index>& items) {
+  std::vector<std::byte> some(items.size() * item_bytes);
+  for (std::size_t k = 0; k < items.size(); ++k)
+    std::memcpy(some.data() + k * item_bytes,
+                bytes.data() + static_cast<std::size_t>(items[k]) * item_bytes, item_bytes);
+  return some;
+}
+
+void keep_rows(RawArray& array, std::span<const std::int32_t> rows) {
+  array.bytes =
+      picked(array.bytes, array.row_bytes(), std::vector<std::int32_t>(rows.begin(), rows.end()));
+  array.shape[0] = static_cast<std::int64_t>(rows.size());
+}
+
+/// What an array is called in today's encoding.
+const char* array_encoding(hid_t type) {
+  if (H5Tget_class(type) == H5T_COMPOUND) return "rec-array";
+  return H5Tget_class(type) == H5T_STRING ? "string-array" : "array";
+}
+
+bool copy_dense(hid_t from, const std::string& path, hid_t to, const Selection& selection) {
+  const h5::DataSet set = h5::open_dataset(from, path);
+  const h5::Type type{H5Dget_type(set)};
+  const std::vector<std::int64_t> shape = h5::shape_of(from, path);
+  if (shape.empty() || shape[0] != selection.n_rows_before) return false;
+  if (selection.on_both_axes && (shape.size() != 2 || shape[1] != shape[0])) return false;
+  if (H5Tget_class(type) == H5T_STRING && shape.size() == 1) {
+    const Values texts = h5::read_strings(from, path);
+    write_values(to, path, rows_of(texts, selection.rows));
+    return true;
+  }
+  if (holds_variable_length(type)) return false;
+  RawArray array = read_raw(from, path);
+  keep_rows(array, selection.rows);
+  if (selection.on_both_axes) {
+    std::vector<std::size_t> places;
+    for (std::size_t i = 0; i < selection.rows.size(); ++i)
+      for (const std::int32_t j : selection.rows)
+        places.push_back(i * static_cast<std::size_t>(shape[1]) + static_cast<std::size_t>(j));
+    array.bytes = picked(array.bytes, H5Tget_size(array.type), places);
+    array.shape[1] = array.shape[0];
+  }
+  write_raw(to, path, array);
+  mark(h5::open_dataset(to, path), array_encoding(array.type), "0.2.0");
+  return true;
+}
+
+/// Offsets and indices of a compressed matrix after a selection, and where the values come from.
+struct Compressed {
+  std::vector<std::int64_t> offsets{0};
+  std::vector<std::int32_t> indices;
+  std::vector<std::int64_t> sources;
+};
+
+/// major: which rows of a CSR matrix (columns of a CSC) are kept, in order; new_minor: the new
+/// index along the other axis, -1 for none.
+Compressed selected(const std::vector<std::int64_t>& offsets,
+                    const std::vector<std::int32_t>& indices,
+                    const std::vector<std::int32_t>& major,
+                    const std::vector<std::int32_t>& new_minor) {
+  Compressed result;
+  for (const std::int32_t i : major) {
+    for (std::int64_t k = offsets.at(static_cast<std::size_t>(i));
+         k < offsets.at(static_cast<std::size_t>(i) + 1); ++k) {
+      const std::int32_t old = indices.at(static_cast<std::size_t>(k));
+      const std::int32_t index = new_minor.at(static_cast<std::size_t>(old));
+      if (index < 0) continue;
+      result.indices.push_back(index);
+      result.sources.push_back(k);
+    }
+    result.offsets.push_back(static_cast<std::int64_t>(result.indices.size()));
+  }
+  return result;
+}
+
+std::vector<std::int32_t> identity(std::int64_t n) {
+  std::vector<std::int32_t> all(static_cast<std::size_t>(n));
+  for (std::size_t k = 0; k < all.size(); ++k) all[k] = static_cast<std::int32_t>(k);
+  return all;
+}
+
+std::vector<std::int32_t> new_indices(const Selection& selection) {
+  std::vector<std::int32_t> index(static_cast<std::size_t>(selection.n_rows_before), -1);
+  for (std::size_t k = 0; k < selection.rows.size(); ++k)
+    index.at(static_cast<std::size_t>(selection.rows[k])) = static_cast<std::int32_t>(k);
+  return index;
+}
+
+bool copy_sparse(hid_t from, const std::string& path, hid_t to, const Selection& selection) {
+  const h5::Group source = h5::open_group(from, path);
+  SparseHeader header = sparse_header(source, path);
+  if (header.n_rows != selection.n_rows_before ||
+      (selection.on_both_axes && header.n_cols != header.n_rows))
+    return false;
+  const std::vector<std::int32_t> rows(selection.rows.begin(), selection.rows.end());
+  const std::vector<std::int32_t> columns = selection.on_both_axes ? rows : identity(header.n_cols);
+  const std::vector<std::int32_t> new_rows = new_indices(selection);
+  const std::vector<std::int32_t> new_columns =
+      selection.on_both_axes ? new_rows : identity(header.n_cols);
+  RawArray values = read_raw(source, "data");
+  Compressed part;
+  try {
+    part = selected(h5::read<std::int64_t>(source, "indptr"),
+                    h5::read<std::int32_t>(source, "indices"), header.is_csc ? columns : rows,
+                    header.is_csc ? new_rows : new_columns);
+  } catch (const std::out_of_range&) {
+    throw InputError(
+        fmt::format("{}: {} is damaged: its indices are out of range", h5::file_name(from), path));
+  }
+  values.bytes = picked(values.bytes, H5Tget_size(values.type), part.sources);
+  values.shape = {static_cast<std::int64_t>(part.sources.size())};
+
+  const h5::Group group = h5::make_group(to, path);
+  mark(group, header.is_csc ? "csc_matrix" : "csr_matrix", "0.1.0");
+  h5::write_attribute(group, "shape",
+                      std::vector<std::int64_t>{static_cast<std::int64_t>(rows.size()),
+                                                static_cast<std::int64_t>(columns.size())});
+  write_raw(group, "data", values);
+  h5::write(group, "indices", part.indices);
+  if (part.offsets.back() <= std::numeric_limits<std::int32_t>::max()) {
+    h5::write(group, "indptr", std::vector<std::int32_t>(part.offsets.begin(), part.offsets.end()));
+  } else {
+    h5::write(group, "indptr", part.offsets);
+  }
+  return true;
+}
+
+bool copy_table(hid_t from, const std::string& path, hid_t to, const Selection& selection,
+                std::vector<std::string>& left_out) {
+  const Frame frame = read_frame(from, path, left_out);
+  if (frame.n_rows() != selection.n_rows_before) return false;
+  write_frame(to, path, rows_of(frame, selection.rows));
+  return true;
+}
+
+/// True: copied. False: of a kind or shape that we do not carry over.
+bool try_to_copy(hid_t from, hid_t to, const std::string& group, const std::string& name,
+                 const Selection& selection, std::vector<std::string>& left_out) {
+  const std::string path = group + "/" + name;
+  if (!h5::is_group(from, group)) {  // before anndata 0.7
+    RawArray array = read_raw_member(from, group, name);
+    if (array.shape[0] != selection.n_rows_before || holds_variable_length(array.type))
+      return false;
+    keep_rows(array, selection.rows);
+    write_raw(to, path, array);
+    mark(h5::open_dataset(to, path), "array", "0.2.0");
+    return true;
+  }
+  if (!h5::is_group(from, path)) return copy_dense(from, path, to, selection);
+  if (is_sparse(from, path)) return copy_sparse(from, path, to, selection);
+  const h5::Group element = h5::open_group(from, path);
+  if (h5::text_attribute_or_empty(element, "encoding-type") == "dataframe" &&
+      !selection.on_both_axes)
+    return copy_table(from, path, to, selection, left_out);
+  return false;
+}
+
+void add_encodings(hid_t group);
+
+void add_encoding_of_dataset(hid_t set) {
+  if (h5::has_attribute(set, "encoding-type")) return;
+  const h5::Type type{H5Dget_type(set)};
+  const h5::Space space{H5Dget_space(set)};
+  const bool is_text = H5Tget_class(type) == H5T_STRING;
+  switch (H5Sget_simple_extent_type(space)) {
+    case H5S_SCALAR:
+      if (H5Tget_class(type) != H5T_COMPOUND)
+        mark(set, is_text ? "string" : "numeric-scalar", "0.2.0");
+      return;
+    case H5S_SIMPLE:
+      // One fixed-length text in one dimension was a single text to old anndata, and still is to
+      // today's if it is left as it is.
+      if (is_text && H5Tis_variable_str(type) <= 0 && H5Sget_simple_extent_npoints(space) == 1)
+        return;
+      mark(set, array_encoding(type), "0.2.0");
+      return;
+    default:
+      return;
+  }
+}
+
+void add_encoding_of_group(hid_t group) {
+  if (h5::has_attribute(group, "h5sparse_format") && !h5::has_attribute(group, "encoding-type")) {
+    const SparseHeader header = sparse_header(group, "uns");
+    mark(group, header.is_csc ? "csc_matrix" : "csr_matrix", "0.1.0");
+    h5::write_attribute(group, "shape", std::vector<std::int64_t>{header.n_rows, header.n_cols});
+    for (const std::string& name : h5::names_in(group))
+      mark(h5::open_dataset(group, name), "array", "0.2.0");
+    return;
+  }
+  const std::string encoding = h5::text_attribute_or_empty(group, "encoding-type");
+  if (!encoding.empty() && encoding != "dict") return;
+  mark(group, "dict", "0.1.0");
+  add_encodings(group);
+}
+
+void add_encodings(hid_t group) {
+  for (const std::string& name : h5::names_in(group)) {
+    if (h5::is_group(group, name)) {
+      add_encoding_of_group(h5::open_group(group, name));
+    } else {
+      add_encoding_of_dataset(h5::open_dataset(group, name));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> element_names(hid_t file, const std::string& name) {
+  if (!h5::exists(file, name)) return {};
+  if (h5::is_group(file, name)) return h5::names_in(file, name);
+  return member_names(file, name);
+}
+
+void copy_element(hid_t from, hid_t to, const std::string& group, const std::string& name,
+                  const Selection& selection, std::vector<std::string>& left_out) {
+  expects(std::is_sorted(selection.rows.begin(), selection.rows.end()), "an ascending selection");
+  if (!try_to_copy(from, to, group, name, selection, left_out))
+    left_out.push_back(group + "/" + name);
+}
+
+void copy_uns(hid_t from, hid_t to, const std::string& key, std::vector<std::string>& left_out) {
+  const std::string path = "uns/" + key;
+  if (H5Oexists_by_name(from, path.c_str(), H5P_DEFAULT) <= 0) {  // a link to nowhere
+    left_out.push_back(path);
+    return;
+  }
+  // A failure to write shows again at the next write; here it means a source that is damaged.
+  if (H5Ocopy(from, path.c_str(), to, path.c_str(), H5P_DEFAULT, H5P_DEFAULT) < 0) {
+    left_out.push_back(path);
+    return;
+  }
+  if (h5::is_group(to, path)) {
+    add_encoding_of_group(h5::open_group(to, path));
+  } else {
+    add_encoding_of_dataset(h5::open_dataset(to, path));
+  }
+}
+
+}  // namespace stamarker::anndata

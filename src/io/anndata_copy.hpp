@@ -1,0 +1,31 @@
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/h5.hpp"
+
+/// Parts of one AnnData file carried over into another.
+namespace stamarker::anndata {
+
+/// Which rows (and columns) of an element are carried over, ascending.
+struct Selection {
+  std::span<const std::int32_t> rows;
+  std::int64_t n_rows_before = 0;  // of the whole element
+  bool on_both_axes = false;       // of obsp: the same selection for columns
+};
+
+/// Names of the elements of obsm, varm or obsp.
+std::vector<std::string> element_names(hid_t file, const std::string& name);
+
+/// Copies the selected rows of <group>/<name>: a dense array of any type, a sparse matrix, a table,
+/// or a member of the compound obsm of anndata before 0.7. In today's encodings. An element of
+/// another kind or size is named in `left_out`. Throws InputError if it cannot be read.
+void copy_element(hid_t from, hid_t to, const std::string& group, const std::string& name,
+                  const Selection& selection, std::vector<std::string>& left_out);
+
+/// Copies uns/<key> whole, and adds the encodings that files before anndata 0.8 lack.
+void copy_uns(hid_t from, hid_t to, const std::string& key, std::vector<std::string>& left_out);
+
+}  // namespace stamarker::anndata

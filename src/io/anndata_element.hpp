@@ -1,0 +1,44 @@
+#pragma once
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "io/frame.hpp"
+#include "io/h5.hpp"
+
+/// Elements of AnnData files: each object says what it is by the attributes encoding-type and
+/// encoding-version (AnnData on-disk specification 0.1.0).
+namespace stamarker::anndata {
+
+void mark(hid_t object, const std::string& encoding_type, const std::string& encoding_version);
+/// A new group marked `dict`.
+h5::Group make_dict(hid_t where, const std::string& name);
+
+/// h5py's type of truth values: an 8-bit enumeration of FALSE and TRUE.
+h5::Type flag_type();
+
+/// A one-dimensional dataset of numbers, text or truth values; none if it is anything else.
+/// Throws InputError: missing or damaged.
+std::optional<Values> read_column_values(hid_t where, const std::string& name);
+
+/// Names of the members of a compound dataset. Throws InputError if it is none.
+std::vector<std::string> member_names(hid_t file, const std::string& name);
+/// The same for one member of a one-dimensional compound dataset.
+std::optional<Values> read_member_values(hid_t where, const std::string& name,
+                                         const std::string& member);
+
+/// One-dimensional, marked `string-array` or `array`.
+void write_values(hid_t where, const std::string& name, const Values& values);
+/// Of any shape, marked `array`.
+template <class T>
+void write_array(hid_t where, const std::string& name, std::span<const T> values,
+                 const std::vector<std::int64_t>& shape) {
+  h5::write(where, name, values, shape);
+  mark(h5::open_dataset(where, name), "array", "0.2.0");
+}
+void write_number(hid_t where, const std::string& name, double value);
+void write_flag(hid_t where, const std::string& name, Flag value);
+void write_string(hid_t where, const std::string& name, const std::string& text);
+
+}  // namespace stamarker::anndata

@@ -1,0 +1,43 @@
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "io/read_input.hpp"
+
+/// The formats behind read_input, one file each.
+namespace stamarker::input {
+
+/// Counts too, or only what is known of spots and genes.
+enum class Part { everything, annotations };
+
+/// One input as its format reads it. With Part::annotations `data` is empty.
+struct Loaded {
+  Dataset data;
+  Annotations annotations;
+};
+
+Loaded load_h5ad(const InputOptions& options, Part part);                   // h5ad.cpp
+Loaded load_tenx_h5(const std::filesystem::path& file, Part part);          // tenx.cpp
+Loaded load_matrix_market(const std::filesystem::path& folder, Part part);  // matrix_market.cpp
+
+/// Where a path of the configuration leads.
+struct Source {
+  enum class Kind { h5ad, tenx_h5, matrix_market } kind;
+  std::filesystem::path path;
+};
+/// Throws InputError: missing, or nothing in it that can be read.
+Source find_source(const std::string& path);  // read_input.cpp
+
+/// Gives a 10x matrix its places: rows of the tissue positions are matched by barcode, spots
+/// outside the tissue are dropped (by `data` and `annotations` alike), array_row and array_col are
+/// added to obs. `near` is the folder of the matrix; the file is looked for in near/spatial,
+/// near/../spatial and near itself. Throws InputError: no such file, barcodes without a place.
+void add_tissue_positions(const std::filesystem::path& near, Part part, Loaded& loaded);
+
+/// Whether add_tissue_positions would find its file.
+bool has_tissue_positions(const std::filesystem::path& near);
+
+/// Keeps the genes of type "Gene Expression" if var tells types (feature_types).
+void keep_gene_expression(Part part, Loaded& loaded);
+
+}  // namespace stamarker::input

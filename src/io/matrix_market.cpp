@@ -1,0 +1,198 @@
+#include <fmt/core.h>
+
+#include <charconv>
+#include <limits>
+#include <numeric>
+#include <unordered_map>
+#include <utility>
+
+#include "io/anndata_matrix.hpp"
+#include "io/input_formats.hpp"
+#include "io/text_lines.hpp"
+
+namespace stamarker::input {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A table without header: rows of fields separated by tabs.
+std::vector<std::vector<std::string>> read_table(const fs::path& path) {
+  std::vector<std::vector<std::string>> rows;
+  TextLines lines(path);
+  while (const auto line = lines.next())
+    if (!line->empty()) rows.push_back(fields_of(*line, '\t'));
+  return rows;
+}
+
+fs::path needed(const fs::path& folder, std::initializer_list<const char*> names) {
+  for (const char* name : names)
+    if (const fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
+  throw InputError(
+      fmt::format("{} holds matrix.mtx, but no {}[.gz]", folder.string(), *names.begin()));
+}
+
+std::vector<std::string> read_barcodes(const fs::path& folder) {
+  std::vector<std::string> names;
+  for (auto& row : read_table(needed(folder, {"barcodes.tsv"}))) names.push_back(row.front());
+  return names;
+}
+
+/// features.tsv: id, name, type; genes.tsv: id, name; one column alone: the name.
+Frame read_features(const fs::path& folder) {
+  Frame var;
+  std::vector<std::string> ids, types;
+  for (auto& row : read_table(needed(folder, {"features.tsv", "genes.tsv"}))) {
+    ids.push_back(row.front());
+    var.index.push_back(row.size() > 1 ? row[1] : row[0]);
+    if (row.size() > 2) types.push_back(row[2]);
+  }
+  var.set({"gene_ids", std::move(ids)});
+  if (types.size() == var.index.size() && !types.empty())
+    var.set({"feature_types", std::move(types)});
+  return var;
+}
+
+struct Entries {
+  std::int64_t n_rows = 0, n_cols = 0, n_entries = 0;
+  std::vector<std::int32_t> row, col;
+  std::vector<float> value;
+};
+
+/// The next number of a line, which loses it. None: something else.
+template <class T>
+std::optional<T> take(std::string_view& line) {
+  while (!line.empty() && (line.front() == ' ' || line.front() == '\t')) line.remove_prefix(1);
+  T value{};
+  const auto [end, status] = std::from_chars(line.data(), line.data() + line.size(), value);
+  if (status != std::errc()) return std::nullopt;
+  line.remove_prefix(static_cast<std::size_t>(end - line.data()));
+  return value;
+}
+
+void read_size(TextLines& lines, Entries& entries) {
+  auto line = lines.next();
+  if (!line || line->rfind("%%MatrixMarket matrix coordinate ", 0) != 0 ||
+      line->find("general") == std::string_view::npos ||
+      line->find("complex") != std::string_view::npos ||
+      line->find("pattern") != std::string_view::npos)
+    throw InputError(lines.place() +
+                     " is not '%%MatrixMarket matrix coordinate integer (or real) general'");
+  do {
+    line = lines.next();
+  } while (line && (line->empty() || line->front() == '%'));
+  std::string_view rest = line.value_or("");
+  const auto n_rows = take<std::int64_t>(rest), n_cols = take<std::int64_t>(rest),
+             n_entries = take<std::int64_t>(rest);
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() - 1;
+  if (!n_rows || !n_cols || !n_entries || *n_rows < 0 || *n_cols < 0 || *n_entries < 0 ||
+      *n_rows > most || *n_cols > most)
+    throw InputError(lines.place() + " is not: rows, columns, entries");
+  entries.n_rows = *n_rows;
+  entries.n_cols = *n_cols;
+  entries.n_entries = *n_entries;
+}
+
+Entries read_entries(const fs::path& path) {
+  TextLines lines(path);
+  Entries entries;
+  read_size(lines, entries);
+  while (auto line = lines.next()) {
+    if (line->empty()) continue;
+    const auto row = take<std::int64_t>(*line), col = take<std::int64_t>(*line);
+    const auto value = take<float>(*line);
+    if (!row || !col || !value || *row < 1 || *row > entries.n_rows || *col < 1 ||
+        *col > entries.n_cols)
+      throw InputError(fmt::format("{} is not: row (1 .. {}), column (1 .. {}), value",
+                                   lines.place(), entries.n_rows, entries.n_cols));
+    entries.row.push_back(static_cast<std::int32_t>(*row - 1));
+    entries.col.push_back(static_cast<std::int32_t>(*col - 1));
+    entries.value.push_back(*value);
+  }
+  if (static_cast<std::int64_t>(entries.value.size()) != entries.n_entries)
+    throw InputError(fmt::format("{} holds {} entries, its second line says {}; it is truncated",
+                                 path.string(), entries.value.size(), entries.n_entries));
+  return entries;
+}
+
+/// Entries of genes x spots as rows of spots, by counting.
+SparseRows rows_of_spots(const Entries& entries, const std::string& what) {
+  std::vector<std::int64_t> row_start(static_cast<std::size_t>(entries.n_cols) + 1, 0);
+  for (const std::int32_t spot : entries.col) ++row_start[static_cast<std::size_t>(spot) + 1];
+  std::partial_sum(row_start.begin(), row_start.end(), row_start.begin());
+  std::vector<std::int64_t> next(row_start.begin(), row_start.end() - 1);
+  std::vector<std::int32_t> column(entries.row.size());
+  std::vector<float> value(entries.row.size());
+  for (std::size_t k = 0; k < entries.row.size(); ++k) {
+    const auto at = static_cast<std::size_t>(next[static_cast<std::size_t>(entries.col[k])]++);
+    column[at] = entries.row[k];
+    value[at] = entries.value[k];
+  }
+  return anndata::ordered_rows(entries.n_cols, entries.n_rows, std::move(row_start),
+                               std::move(column), std::move(value), what);
+}
+
+/// A table `name, x, y[, z]` with or without header, for data that did not come from 10x.
+void add_coordinates(const fs::path& path, Dataset& data) {
+  const bool is_tsv = path.string().find(".tsv") != std::string::npos;
+  std::unordered_map<std::string, std::vector<double>> places;
+  TextLines lines(path);
+  std::size_t n_dims = 0;
+  bool is_first = true;
+  while (const auto line = lines.next()) {
+    if (line->empty()) continue;
+    const std::vector<std::string> fields = fields_of(*line, is_tsv ? '\t' : ',');
+    const bool was_first = std::exchange(is_first, false);
+    if (was_first) n_dims = fields.size() - 1;
+    std::vector<double> place;
+    for (std::size_t k = 1; k < fields.size(); ++k)
+      if (const auto value = number_of(fields[k])) place.push_back(*value);
+    if (was_first && place.empty() && fields.size() > 1) continue;  // the header
+    if (place.size() != n_dims || n_dims < 2 || n_dims > 3)
+      throw InputError(lines.place() + " is not: name, x, y and perhaps z");
+    places[fields[0]] = std::move(place);
+  }
+  data.coordinates.n_dims = static_cast<int>(n_dims);
+  for (const std::string& name : data.spot_names) {
+    const auto found = places.find(name);
+    if (found == places.end())
+      throw InputError(fmt::format("{} has no line for {} of barcodes.tsv", path.string(), name));
+    data.coordinates.values.insert(data.coordinates.values.end(), found->second.begin(),
+                                   found->second.end());
+  }
+}
+
+}  // namespace
+
+Loaded load_matrix_market(const fs::path& folder, Part part) {
+  Loaded loaded;
+  Frame& obs = loaded.annotations.obs;
+  Frame& var = loaded.annotations.var;
+  obs.index = read_barcodes(folder);
+  var = read_features(folder);
+  if (part == Part::everything) {
+    const fs::path path = plain_or_gzip(folder, "matrix.mtx");
+    const Entries entries = read_entries(path);
+    if (entries.n_rows != var.n_rows() || entries.n_cols != obs.n_rows())
+      throw InputError(fmt::format("{} is {} x {}, but there are {} features and {} barcodes",
+                                   path.string(), entries.n_rows, entries.n_cols, var.n_rows(),
+                                   obs.n_rows()));
+    loaded.data.counts = rows_of_spots(entries, path.string());
+    loaded.data.spot_names = obs.index;
+    loaded.data.gene_names = var.index;
+  }
+  keep_gene_expression(part, loaded);
+  fs::path table;
+  for (const char* name : {"coordinates.csv", "coordinates.tsv"})
+    if (table.empty()) table = plain_or_gzip(folder, name);
+  if (has_tissue_positions(folder) || table.empty()) {
+    add_tissue_positions(folder, part, loaded);
+  } else if (part == Part::everything) {
+    add_coordinates(table, loaded.data);
+    loaded.data.section.assign(obs.index.size(), 0);
+    loaded.data.section_names = {"section"};
+  }
+  return loaded;
+}
+
+}  // namespace stamarker::input

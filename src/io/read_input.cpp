@@ -1,0 +1,115 @@
+#include "io/read_input.hpp"
+
+#include <fmt/core.h>
+
+#include <filesystem>
+
+#include "base/error.hpp"
+#include "io/h5.hpp"
+#include "io/input_formats.hpp"
+#include "io/text_lines.hpp"
+
+namespace stamarker {
+
+namespace {
+
+namespace fs = std::filesystem;
+using input::Source;
+
+/// An HDF5 file is told by its contents, not by its ending.
+Source source_of_file(const fs::path& path) {
+  const h5::File file = h5::open_to_read(path);
+  if (h5::exists(file, "obs") && h5::exists(file, "var")) return {Source::Kind::h5ad, path};
+  if (h5::exists(file, "matrix/barcodes")) return {Source::Kind::tenx_h5, path};
+  for (const std::string& name : h5::names_in(file))
+    if (h5::exists(file, name + "/barcodes")) return {Source::Kind::tenx_h5, path};
+  throw InputError(path.string() +
+                   " is HDF5, but neither AnnData (no obs, var) nor a 10x matrix (no barcodes)");
+}
+
+bool has_matrix_market(const fs::path& folder) {
+  return fs::is_directory(folder) && !input::plain_or_gzip(folder, "matrix.mtx").empty();
+}
+
+/// The one file in `folder` whose name ends as given; archives put a sample's name in front.
+fs::path ending_with(const fs::path& folder, const std::string& ending) {
+  fs::path found;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    if (name.size() < ending.size() ||
+        name.compare(name.size() - ending.size(), ending.size(), ending) != 0)
+      continue;
+    if (!found.empty())
+      throw InputError(
+          fmt::format("{} holds several matrices ({}, {}); name one of them as "
+                      "input.path",
+                      folder.string(), found.filename().string(), name));
+    found = entry.path();
+  }
+  return found;
+}
+
+Source source_in_folder(const fs::path& folder) {
+  if (const fs::path file = ending_with(folder, "filtered_feature_bc_matrix.h5"); !file.empty())
+    return {Source::Kind::tenx_h5, file};
+  if (has_matrix_market(folder)) return {Source::Kind::matrix_market, folder};
+  if (has_matrix_market(folder / "filtered_feature_bc_matrix"))
+    return {Source::Kind::matrix_market, folder / "filtered_feature_bc_matrix"};
+  if (fs::is_directory(folder / "outs")) return source_in_folder(folder / "outs");
+  throw InputError(folder.string() +
+                   " holds no filtered_feature_bc_matrix.h5, no filtered_feature_bc_matrix/ and no "
+                   "matrix.mtx[.gz]; name the file itself as input.path");
+}
+
+input::Loaded load_any(const InputOptions& options, input::Part part) {
+  const Source source = input::find_source(options.path);
+  if (source.kind == Source::Kind::h5ad) return input::load_h5ad(options, part);
+  if (options.layer != "X")
+    throw InputError("input.layer = " + options.layer + " (only an .h5ad file has layers)");
+  if (!options.batch_key.empty())
+    throw InputError("input.batch_key = " + options.batch_key +
+                     " (only an .h5ad file can hold several sections)");
+  return source.kind == Source::Kind::tenx_h5 ? input::load_tenx_h5(source.path, part)
+                                              : input::load_matrix_market(source.path, part);
+}
+
+/// What a format did not foresee is still a damaged file to the user.
+input::Loaded load(const InputOptions& options, input::Part part) {
+  options.validate();
+  try {
+    return load_any(options, part);
+  } catch (const LibraryError& error) {
+    throw InputError(
+        fmt::format("{} cannot be read: damaged or truncated ({})", options.path, error.what()));
+  } catch (const fs::filesystem_error& error) {
+    throw InputError(fmt::format("{} cannot be read ({})", options.path, error.what()));
+  }
+}
+
+}  // namespace
+
+Source input::find_source(const std::string& path) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) throw InputError("input.path: " + path + " does not exist");
+  return fs::is_directory(path) ? source_in_folder(path) : source_of_file(path);
+}
+
+void InputOptions::validate() const {
+  if (path.empty()) throw InputError("input.path is missing (the data file or folder to read)");
+  if (layer.empty()) throw InputError("input.layer is empty (X, raw, or a name in layers)");
+  if (spatial_key.empty()) throw InputError("input.spatial_key is empty (a name in obsm)");
+}
+
+Dataset read_input(const InputOptions& options) {
+  return load(options, input::Part::everything).data;
+}
+
+Annotations read_annotations(const InputOptions& options) {
+  return load(options, input::Part::annotations).annotations;
+}
+
+bool is_anndata_file(const std::string& path) {
+  return input::find_source(path).kind == Source::Kind::h5ad;
+}
+
+}  // namespace stamarker

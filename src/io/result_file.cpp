@@ -1,0 +1,321 @@
+#include "io/result_file.hpp"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "io/anndata_copy.hpp"
+#include "io/anndata_frame.hpp"
+#include "io/atomic_file.hpp"
+#include "io/result_parts.hpp"
+
+namespace stamarker {
+
+namespace {
+
+bool starts_with(const std::string& text, const std::string& start) {
+  return text.rfind(start, 0) == 0;
+}
+
+/// Keys that this program writes; the input's own of the same name are not carried over.
+bool is_our_element(const std::string& name) {
+  return name == "X_stamarker" || name == "spatial_connectivities" || name == "spatial_distances" ||
+         starts_with(name, "stamarker_");
+}
+bool is_our_uns(const std::string& name) {
+  return name == "stamarker" || name == "stamarker_colors" || name == "rank_genes_groups" ||
+         name == "spatial_neighbors" || name == "log1p" || name == "hvg";
+}
+
+/// Numbers of entries of the matrices, known before the file is made.
+struct Sizes {
+  std::int64_t n_spots = 0, n_genes = 0;
+  std::int64_t expression = 0, counts = 0, edges = 0;
+};
+
+/// This rank's rows of the graph without self-loops.
+struct Edges {
+  std::vector<std::int64_t> row_start;
+  std::vector<std::int32_t> source;
+  std::vector<float> distance, weight;
+
+  h5::SparseBlock block(const h5::SparseBlock& like, std::span<const float> values) const {
+    return {like.first_row, like.n_cols, row_start, source, values};
+  }
+};
+
+Edges without_self_loops(const h5::SparseBlock& graph) {
+  Edges edges;
+  if (graph.row_start.empty()) return edges;
+  edges.row_start.push_back(0);
+  for (std::int64_t i = 0; i < graph.n_rows(); ++i) {
+    const auto row = static_cast<std::size_t>(i);
+    for (auto e = static_cast<std::size_t>(graph.row_start[row]);
+         e < static_cast<std::size_t>(graph.row_start[row + 1]); ++e) {
+      if (graph.column[e] == graph.first_row + i) continue;
+      edges.source.push_back(graph.column[e]);
+      edges.distance.push_back(graph.value[e]);
+    }
+    edges.row_start.push_back(static_cast<std::int64_t>(edges.source.size()));
+  }
+  edges.weight.assign(edges.source.size(), 1.0f);
+  return edges;
+}
+
+Sizes sizes_of(const Comm& comm, const ResultContents& contents, const Edges& edges) {
+  Sizes sizes;
+  sizes.n_spots = comm.sum(contents.expression.n_rows());
+  sizes.n_genes = contents.expression.n_cols;
+  sizes.expression = comm.sum(contents.expression.n_entries());
+  sizes.counts = comm.sum(contents.counts.n_entries());
+  sizes.edges = comm.sum(static_cast<std::int64_t>(edges.source.size()));
+  return sizes;
+}
+
+void expect_consistent(const ResultContents& contents, const Sizes& sizes) {
+  const auto n_spots = static_cast<std::size_t>(sizes.n_spots);
+  const auto n_genes = static_cast<std::size_t>(sizes.n_genes);
+  const DomainResults& found = contents.domains;
+  const std::size_t n_scores = found.domain_names.size() * n_genes;
+  expects(contents.kept_spots.size() == n_spots && contents.spot_names.size() == n_spots &&
+              found.domain.size() == n_spots,
+          "a name, an index and a domain for each spot");
+  expects(contents.selected_genes.size() == n_genes && contents.gene_names.size() == n_genes &&
+              contents.statistics.means.size() == n_genes,
+          "a name, an index and statistics for each gene");
+  expects(found.score.size() == n_scores && found.stability.size() == n_scores &&
+              found.selected.size() == n_scores,
+          "a score for each domain and gene");
+}
+
+/// The input's own tables, kept rows only; names alone if the input can no longer be read.
+Annotations annotations_of(const ResultContents& contents, std::vector<std::string>& left_out) {
+  Annotations known;
+  try {
+    Annotations whole = read_annotations(contents.input);
+    const auto fits = [](const std::vector<std::int32_t>& kept, const Frame& frame) {
+      return kept.empty() || kept.back() < frame.n_rows();
+    };
+    if (!fits(contents.kept_spots, whole.obs) || !fits(contents.selected_genes, whole.var))
+      throw InputError(contents.input.path + " has changed since it was read");
+    known.obs = rows_of(whole.obs, contents.kept_spots);
+    known.var = rows_of(whole.var, contents.selected_genes);
+    left_out.insert(left_out.end(), whole.left_out.begin(), whole.left_out.end());
+  } catch (const InputError& error) {
+    left_out.push_back(fmt::format("obs and var ({})", error.what()));
+    known = {};
+  }
+  known.obs.index = contents.spot_names;
+  known.var.index = contents.gene_names;
+  return known;
+}
+
+void write_obs(hid_t file, Frame obs, const DomainResults& found) {
+  obs.set(categorical_column("stamarker", found.domain, found.domain_names));
+  anndata::write_frame(file, "obs", obs);
+}
+
+void write_var(hid_t file, Frame var, const ResultContents& contents) {
+  const DomainResults& found = contents.domains;
+  const GeneStatistics& statistics = contents.statistics;
+  const std::size_t n_genes = var.index.size();
+  std::erase_if(var.columns,
+                [](const Column& column) { return starts_with(column.name, "stamarker_"); });
+  var.set({"highly_variable", std::vector<Flag>(n_genes, Flag::yes)});
+  var.set({"highly_variable_rank",
+           std::vector<double>(statistics.rank.begin(), statistics.rank.end())});
+  var.set({"means", statistics.means});
+  var.set({"variances", statistics.variances});
+  var.set({"variances_norm", statistics.variances_norm});
+  for (std::size_t k = 0; k < found.domain_names.size(); ++k) {
+    std::vector<Flag> is_svg;
+    for (std::size_t g = 0; g < n_genes; ++g)
+      is_svg.push_back(found.selected[k * n_genes + g] != 0 ? Flag::yes : Flag::no);
+    var.set({"stamarker_svg_" + found.domain_names[k], std::move(is_svg)});
+  }
+  anndata::write_frame(file, "var", var);
+}
+
+/// [C, G] by domains -> varm [G, C].
+void write_gene_matrix(hid_t file, const std::string& name, const std::vector<double>& by_domain,
+                       std::size_t n_domains) {
+  if (by_domain.empty() || n_domains == 0) return;
+  const std::size_t n_genes = by_domain.size() / n_domains;
+  std::vector<double> by_gene(by_domain.size());
+  for (std::size_t k = 0; k < n_domains; ++k)
+    for (std::size_t g = 0; g < n_genes; ++g)
+      by_gene[g * n_domains + k] = by_domain[k * n_genes + g];
+  anndata::write_array(file, "varm/" + name, std::span<const double>(by_gene),
+                       {static_cast<std::int64_t>(n_genes), static_cast<std::int64_t>(n_domains)});
+}
+
+/// Runs `copy`; what cannot be read is named in `left_out` and leaves nothing behind.
+template <class Copy>
+void carry_over(hid_t file, const std::string& path, std::vector<std::string>& left_out,
+                Copy copy) {
+  try {
+    copy();
+  } catch (const InputError& error) {
+    left_out.push_back(fmt::format("{} ({})", path, error.what()));
+    if (h5::exists(file, path)) h5::check(H5Ldelete(file, path.c_str(), H5P_DEFAULT));
+  }
+}
+
+/// obsm, varm, obsp and uns, if the input is an AnnData file.
+void copy_anndata(hid_t file, const ResultContents& contents, std::vector<std::string>& left_out) {
+  std::optional<h5::File> opened;
+  try {
+    if (!is_anndata_file(contents.input.path)) return;
+    opened.emplace(h5::open_to_read(contents.input.path));
+  } catch (const InputError& error) {
+    left_out.push_back(fmt::format("obsm, varm, obsp and uns ({})", error.what()));
+    return;
+  }
+  const h5::File& input = *opened;
+  const auto n_spots = static_cast<std::int64_t>(anndata::read_index(input, "obs").size());
+  const auto n_genes = static_cast<std::int64_t>(anndata::read_index(input, "var").size());
+  const anndata::Selection spots{contents.kept_spots, n_spots, false};
+  const anndata::Selection genes{contents.selected_genes, n_genes, false};
+  const anndata::Selection pairs{contents.kept_spots, n_spots, true};
+  const auto copy_group = [&](const std::string& group, const anndata::Selection& selection) {
+    for (const std::string& name : anndata::element_names(input, group))
+      if (!is_our_element(name))
+        carry_over(file, group + "/" + name, left_out,
+                   [&] { anndata::copy_element(input, file, group, name, selection, left_out); });
+  };
+  copy_group("obsm", spots);
+  if (contents.input.layer != "raw") copy_group("varm", genes);
+  copy_group("obsp", pairs);
+  const std::vector<std::string> decoded = anndata::categories_in_uns(input);
+  for (const std::string& key : h5::names_in(input, "uns"))
+    if (!is_our_uns(key) && std::find(decoded.begin(), decoded.end(), key) == decoded.end())
+      carry_over(file, "uns/" + key, left_out,
+                 [&] { anndata::copy_uns(input, file, key, left_out); });
+}
+
+/// Makes a dense matrix whose rows are written later.
+template <class T>
+void make_matrix(hid_t file, const std::string& name, const Sizes& sizes, std::int64_t n_cols) {
+  h5::create_rows<T>(file, name, {sizes.n_spots, n_cols});
+  anndata::mark(h5::open_dataset(file, name), "array", "0.2.0");
+}
+
+std::string embedding_name(std::size_t model) {
+  return fmt::format("obsm/stamarker_embedding_{}", model);
+}
+
+void make_matrices(hid_t file, const ResultContents& contents, const Sizes& sizes) {
+  h5::create_csr(file, "X", sizes.n_spots, sizes.n_genes, sizes.expression);
+  h5::create_csr(file, "layers/counts", sizes.n_spots, sizes.n_genes, sizes.counts);
+  h5::create_csr(file, "obsp/spatial_connectivities", sizes.n_spots, sizes.n_spots, sizes.edges);
+  h5::create_csr(file, "obsp/spatial_distances", sizes.n_spots, sizes.n_spots, sizes.edges);
+  if (contents.embedding.n_cols > 0)
+    make_matrix<float>(file, "obsm/X_stamarker", sizes, contents.embedding.n_cols);
+  if (contents.labels.n_cols > 0)
+    make_matrix<std::int32_t>(file, "obsm/stamarker_labels", sizes, contents.labels.n_cols);
+  for (std::size_t m = 0; m < contents.embeddings.size(); ++m)
+    make_matrix<float>(file, embedding_name(m), sizes, contents.embeddings[m].n_cols);
+  if (contents.next_saliency) make_matrix<float>(file, "layers/saliency", sizes, sizes.n_genes);
+}
+
+/// Everything but the values of the large matrices, by rank 0 alone.
+void write_small_parts(hid_t file, const ResultContents& contents, const Sizes& sizes,
+                       std::vector<std::string>& left_out) {
+  anndata::mark(file, "anndata", "0.1.0");
+  for (const char* group : {"layers", "obsm", "obsp", "uns", "varm", "varp"})
+    anndata::make_dict(file, group);
+  Annotations known = annotations_of(contents, left_out);
+  write_obs(file, std::move(known.obs), contents.domains);
+  write_var(file, std::move(known.var), contents);
+  copy_anndata(file, contents, left_out);
+  if (!h5::exists(file, "obsm/spatial"))
+    anndata::write_array(file, "obsm/spatial", std::span<const double>(contents.coordinates.values),
+                         {sizes.n_spots, contents.coordinates.n_dims});
+  const std::size_t n_domains = contents.domains.domain_names.size();
+  write_gene_matrix(file, "stamarker_score", contents.domains.score, n_domains);
+  write_gene_matrix(file, "stamarker_stability", contents.domains.stability, n_domains);
+  write_gene_matrix(file, "stamarker_score_deviation", contents.domains.score_deviation, n_domains);
+  anndata::make_dict(file, "uns/log1p");  // tells scanpy that X is log1p already
+  anndata::write_string(anndata::make_dict(file, "uns/hvg"), "flavor", "seurat_v3");
+  result::write_rank_genes_groups(file, contents.gene_names, contents.domains);
+  result::write_spatial_neighbors(file, contents);
+  result::write_run_record(file, contents.run, static_cast<std::int64_t>(n_domains));
+  make_matrices(file, contents, sizes);
+}
+
+template <class T>
+void write_matrix(const Comm& comm, hid_t file, const std::string& name,
+                  const DenseBlock<T>& mine) {
+  if (mine.n_cols > 0) h5::write_rows(comm, file, name, mine.first_row, mine.values);
+}
+
+/// The values of the large matrices, by all ranks.
+void write_large_parts(const Comm& comm, hid_t file, const ResultContents& contents,
+                       const Edges& edges) {
+  h5::write_csr(comm, file, "X", contents.expression);
+  h5::write_csr(comm, file, "layers/counts", contents.counts);
+  h5::write_csr(comm, file, "obsp/spatial_connectivities",
+                edges.block(contents.graph, edges.weight));
+  h5::write_csr(comm, file, "obsp/spatial_distances", edges.block(contents.graph, edges.distance));
+  write_matrix(comm, file, "obsm/X_stamarker", contents.embedding);
+  write_matrix(comm, file, "obsm/stamarker_labels", contents.labels);
+  for (std::size_t m = 0; m < contents.embeddings.size(); ++m)
+    write_matrix(comm, file, embedding_name(m), contents.embeddings[m]);
+  if (!contents.next_saliency) return;
+  while (true) {
+    const SaliencyRows some = contents.next_saliency();
+    if (comm.max(static_cast<std::int64_t>(some.rows.size())) == 0) return;
+    h5::write_row_list(comm, file, "layers/saliency", std::span<const std::int32_t>(some.rows),
+                       std::span<const float>(some.values));
+  }
+}
+
+}  // namespace
+
+void fill_prepared(const PreparedData& prepared, Block rows, ResultContents& contents) {
+  contents.expression = h5::block_of_rows(prepared.expression, rows);
+  contents.counts = h5::block_of_rows(prepared.counts, rows);
+  contents.graph.first_row = rows.begin;
+  contents.graph.n_cols = prepared.n_spots();
+  if (rows.size() > 0)
+    contents.graph.row_start = std::span(prepared.graph.row_start)
+                                   .subspan(static_cast<std::size_t>(rows.begin),
+                                            static_cast<std::size_t>(rows.size()) + 1);
+  contents.graph.column = prepared.graph.source;
+  contents.graph.value = prepared.graph.distance;
+  contents.kept_spots = prepared.kept_spots;
+  contents.selected_genes = prepared.selected_genes;
+  contents.spot_names = prepared.spot_names;
+  contents.gene_names = prepared.gene_names;
+  contents.coordinates = prepared.coordinates;
+  contents.statistics = prepared.statistics;
+  contents.radius = prepared.radius;
+}
+
+std::vector<std::string> write_result(const Comm& comm, const std::string& path,
+                                      const ResultContents& contents) {
+  const Edges edges = without_self_loops(contents.graph);
+  const Sizes sizes = sizes_of(comm, contents, edges);
+  expects(sizes.n_spots > 0 && sizes.n_genes > 0, "a result with spots and genes");
+  std::vector<std::string> left_out;
+  std::optional<AtomicFile> file;  // on rank 0; it outlives every handle below
+  if (comm.rank() == 0) file.emplace(path);
+  comm.on_root([&] {
+    expect_consistent(contents, sizes);
+    h5::writing(path, [&] {
+      h5::File small = h5::create(file->partial());
+      write_small_parts(small, contents, sizes, left_out);
+      h5::close(std::move(small));
+    });
+  });
+  {
+    h5::File large = h5::open_together(comm, path + ".partial");
+    write_large_parts(comm, large, contents, edges);
+    h5::close_together(comm, std::move(large), path);
+  }
+  comm.on_root([&] { file->commit(); });
+  return left_out;
+}
+
+}  // namespace stamarker

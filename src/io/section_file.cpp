@@ -1,0 +1,99 @@
+#include "io/section_file.hpp"
+
+#include <algorithm>
+
+#include "io/anndata_frame.hpp"
+#include "io/atomic_file.hpp"
+
+namespace stamarker {
+
+namespace {
+
+/// A one-dimensional dataset that grows.
+template <class T>
+class Growing {
+ public:
+  Growing(hid_t where, const std::string& name) : set_(make(where, name)) {}
+
+  void append(std::span<const T> values) {
+    if (values.empty()) return;
+    const hsize_t n = values.size(), first = std::exchange(size_, size_ + n);
+    h5::check(H5Dset_extent(set_, &size_));
+    const h5::Space in_file{H5Dget_space(set_)};
+    h5::check(H5Sselect_hyperslab(in_file, H5S_SELECT_SET, &first, nullptr, &n, nullptr));
+    const h5::Space in_memory = h5::space_of({static_cast<std::int64_t>(n)});
+    h5::check(H5Dwrite(set_, h5::native_type<T>(), in_memory, in_file, H5P_DEFAULT, values.data()));
+  }
+
+ private:
+  static h5::DataSet make(hid_t where, const std::string& name) {
+    const hsize_t none = 0, unlimited = H5S_UNLIMITED, chunk = 1 << 17;
+    const h5::Space space{H5Screate_simple(1, &none, &unlimited)};
+    const h5::Properties how{H5Pcreate(H5P_DATASET_CREATE)};
+    h5::check(H5Pset_chunk(how, 1, &chunk));
+    return h5::DataSet{H5Dcreate2(where, name.c_str(), h5::native_type<T>(), space, H5P_DEFAULT,
+                                  how, H5P_DEFAULT)};
+  }
+
+  h5::DataSet set_;
+  hsize_t size_ = 0;
+};
+
+void write_counts(hid_t file, int n_spots, int n_genes,
+                  const std::function<SparseRows(int first, int last)>& rows) {
+  const h5::Group group = h5::make_group(file, "X");
+  anndata::mark(group, "csr_matrix", "0.1.0");
+  h5::write_attribute(group, "shape", std::vector<std::int64_t>{n_spots, n_genes});
+  Growing<float> data(group, "data");
+  Growing<std::int32_t> indices(group, "indices");
+  std::vector<std::int64_t> indptr{0};
+  constexpr int block = 4096;  // spots held at a time
+  for (int first = 0; first < n_spots; first += block) {
+    const int last = std::min(n_spots, first + block);
+    const SparseRows part = rows(first, last);
+    expects(part.n_rows == last - first && part.n_cols == n_genes, "the rows asked for");
+    data.append(part.value);
+    indices.append(part.column);
+    const std::int64_t before = indptr.back();
+    for (int i = 1; i <= part.n_rows; ++i) indptr.push_back(before + part.row_start[i]);
+  }
+  h5::write(group, "indptr", indptr);
+}
+
+}  // namespace
+
+void write_section(const std::string& path, const Frame& obs, const Frame& var,
+                   const Coordinates& coordinates,
+                   const std::function<SparseRows(int first, int last)>& rows) {
+  expects(coordinates.n_spots() == obs.n_rows(), "a place for each spot");
+  h5::write_file(path, [&](hid_t file) {
+    anndata::mark(file, "anndata", "0.1.0");
+    for (const char* group : {"layers", "obsm", "obsp", "uns", "varm", "varp"})
+      anndata::make_dict(file, group);
+    anndata::write_frame(file, "obs", obs);
+    anndata::write_frame(file, "var", var);
+    anndata::write_array(file, "obsm/spatial", std::span<const double>(coordinates.values),
+                         {obs.n_rows(), coordinates.n_dims});
+    write_counts(file, obs.n_rows(), var.n_rows(), rows);
+  });
+}
+
+void write_section(const std::string& path, const Dataset& data, Frame obs, Frame var) {
+  if (obs.index.empty()) obs.index = data.spot_names;
+  if (var.index.empty()) var.index = data.gene_names;
+  if (data.section_names.size() > 1)
+    obs.set(categorical_column("section", data.section, data.section_names));
+  write_section(path, obs, var, data.coordinates, [&](int first, int last) {
+    SparseRows part;
+    part.n_rows = last - first;
+    part.n_cols = data.counts.n_cols;
+    part.row_start.clear();
+    const std::int64_t begin = data.counts.row_start[first], end = data.counts.row_start[last];
+    for (int i = first; i <= last; ++i) part.row_start.push_back(data.counts.row_start[i] - begin);
+    part.column.assign(data.counts.column.begin() + begin, data.counts.column.begin() + end);
+    part.value.assign(data.counts.value.begin() + begin, data.counts.value.begin() + end);
+    return part;
+  });
+}
+
+}  // namespace stamarker

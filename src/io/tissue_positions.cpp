@@ -1,0 +1,130 @@
+#include <fmt/core.h>
+
+#include <cmath>
+#include <unordered_map>
+#include <utility>
+
+#include "base/error.hpp"
+#include "io/input_formats.hpp"
+#include "io/text_lines.hpp"
+
+namespace stamarker::input {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// One line of Space Ranger's table: barcode, in_tissue, array_row, array_col,
+/// pxl_row_in_fullres, pxl_col_in_fullres.
+struct Position {
+  bool in_tissue = false;
+  std::int64_t array_row = 0, array_col = 0;
+  double pixel_row = 0, pixel_col = 0;
+};
+
+fs::path positions_file(const fs::path& near) {
+  for (const fs::path& folder : {near / "spatial", near / ".." / "spatial", near})
+    for (const char* name : {"tissue_positions.csv", "tissue_positions_list.csv"})
+      if (const fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
+  return {};
+}
+
+/// With a header since Space Ranger 2 (tissue_positions.csv), without one before; told by the
+/// second field, a number in every line but a header.
+std::unordered_map<std::string, Position> read_positions(const fs::path& path) {
+  std::unordered_map<std::string, Position> positions;
+  TextLines lines(path);
+  bool is_first = true;
+  while (const auto line = lines.next()) {
+    if (line->empty()) continue;
+    const std::vector<std::string> fields = fields_of(*line, ',');
+    const bool was_first = std::exchange(is_first, false);
+    if (was_first && fields.size() == 6 && !number_of(fields[1])) continue;
+    double number[5] = {};
+    bool is_good = fields.size() == 6;
+    for (std::size_t k = 0; is_good && k < 5; ++k) {
+      const auto value = number_of(fields[k + 1]);
+      is_good = value.has_value();
+      number[k] = value.value_or(0);
+    }
+    if (!is_good)
+      throw InputError(lines.place() +
+                       " is not: barcode, in_tissue, array_row, array_col, pxl_row_in_fullres, "
+                       "pxl_col_in_fullres");
+    positions[fields[0]] = {number[0] != 0, std::llround(number[1]), std::llround(number[2]),
+                            number[3], number[4]};
+  }
+  return positions;
+}
+
+}  // namespace
+
+bool has_tissue_positions(const fs::path& near) { return !positions_file(near).empty(); }
+
+void add_tissue_positions(const fs::path& near, Part part, Loaded& loaded) {
+  const fs::path path = positions_file(near);
+  if (path.empty()) {
+    const bool is_parquet = fs::exists(near / "spatial" / "tissue_positions.parquet") ||
+                            fs::exists(near / ".." / "spatial" / "tissue_positions.parquet");
+    throw InputError(fmt::format(
+        "{}: no spatial/tissue_positions.csv or tissue_positions_list.csv there or one folder up{}",
+        near.string(), is_parquet ? " (a .parquet is there: convert it to .csv)" : ""));
+  }
+  const auto positions = read_positions(path);
+  Frame& obs = loaded.annotations.obs;
+  std::vector<std::int32_t> kept;
+  std::vector<std::int64_t> in_tissue, array_row, array_col;
+  Coordinates places;
+  for (std::size_t i = 0; i < obs.index.size(); ++i) {
+    const auto found = positions.find(obs.index[i]);
+    if (found == positions.end())
+      throw InputError(
+          fmt::format("{} has no line for barcode {} of the matrix; the files belong to "
+                      "different sections",
+                      path.string(), obs.index[i]));
+    const Position& at = found->second;
+    if (!at.in_tissue) continue;
+    kept.push_back(static_cast<std::int32_t>(i));
+    in_tissue.push_back(1);
+    array_row.push_back(at.array_row);
+    array_col.push_back(at.array_col);
+    places.values.insert(places.values.end(), {at.pixel_col, at.pixel_row});
+  }
+  if (kept.empty()) throw InputError(path.string() + ": no spot of the matrix is in_tissue");
+  const bool drops = kept.size() < obs.index.size();
+  if (drops) obs = rows_of(obs, kept);
+  obs.set({"in_tissue", std::move(in_tissue)});
+  obs.set({"array_row", std::move(array_row)});
+  obs.set({"array_col", std::move(array_col)});
+  if (part == Part::annotations) return;
+
+  Dataset& data = loaded.data;
+  data.coordinates = std::move(places);
+  data.spot_names = obs.index;
+  data.section.assign(kept.size(), 0);
+  data.section_names = {"section"};
+  if (!drops) return;
+  std::vector<std::int32_t> all_genes(static_cast<std::size_t>(data.counts.n_cols));
+  for (std::size_t g = 0; g < all_genes.size(); ++g) all_genes[g] = static_cast<std::int32_t>(g);
+  data.counts = submatrix(data.counts, kept, all_genes);
+}
+
+void keep_gene_expression(Part part, Loaded& loaded) {
+  Frame& var = loaded.annotations.var;
+  const Column* types = var.find("feature_types");
+  if (types == nullptr) return;
+  const auto& type = std::get<std::vector<std::string>>(types->values);
+  std::vector<std::int32_t> kept;
+  for (std::size_t g = 0; g < type.size(); ++g)
+    if (type[g] == "Gene Expression") kept.push_back(static_cast<std::int32_t>(g));
+  if (kept.empty()) throw InputError("no feature is of type 'Gene Expression'; nothing to read");
+  if (kept.size() == type.size()) return;
+  var = rows_of(var, kept);
+  if (part == Part::annotations) return;
+  std::vector<std::int32_t> all_spots(static_cast<std::size_t>(loaded.data.counts.n_rows));
+  for (std::size_t i = 0; i < all_spots.size(); ++i) all_spots[i] = static_cast<std::int32_t>(i);
+  loaded.data.counts = submatrix(loaded.data.counts, all_spots, kept);
+  loaded.data.gene_names = var.index;
+}
+
+}  // namespace stamarker::input
