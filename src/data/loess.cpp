@@ -81,34 +81,47 @@ int first_of_nearest(const std::vector<double>& x, double at, int q) {
   return low;
 }
 
-/// Least squares of y on 1, x - at, (x - at)^2 with tricube weights of the q nearest points.
-/// Columns are brought to norm 1 and singular values below 100 epsilon are dropped, as in dloess.
+/// Square roots of the tricube weights of points first .. first + q - 1 around `at`. Where no point
+/// is nearer than the q-th, all weigh the same.
+Eigen::VectorXd root_weights(const std::vector<double>& x, int first, int q, double at) {
+  const Eigen::ArrayXd distance =
+      (Eigen::Map<const Eigen::ArrayXd>(x.data() + first, q) - at).abs();
+  const double reach = distance.maxCoeff();
+  if (distance.minCoeff() == reach) return Eigen::VectorXd::Ones(q);
+  return (1 - (distance / reach).cube()).cube().sqrt();
+}
+
+/// Least squares of y on 1, x - at, (x - at)^2 with tricube weights of the q nearest points. The
+/// degree falls to 1 or 0 where fewer than three distinct x have weight. Columns are brought to
+/// norm 1 and singular values below 100 epsilon are dropped, as in dloess.
 Vertex local_quadratic(const Points& points, double at, int q) {
   const int first = first_of_nearest(points.x, at, q);
-  double reach = 0;
-  for (int i = first; i < first + q; ++i) reach = std::max(reach, std::abs(points.x[i] - at));
-  Eigen::MatrixXd design(q, 3);
-  Eigen::VectorXd target(q);
+  const Eigen::VectorXd weight = root_weights(points.x, first, q, at);
+  int n_distinct = 0;
+  double previous = std::numeric_limits<double>::quiet_NaN();
   for (int k = 0; k < q; ++k) {
-    const double offset = points.x[first + k] - at;
-    const double ratio = reach > 0 ? std::abs(offset) / reach : 0;
-    const double root_weight = std::sqrt(std::pow(1 - ratio * ratio * ratio, 3));
-    design.row(k) << root_weight, root_weight * offset, root_weight * offset * offset;
-    target[k] = root_weight * points.y[first + k];
+    if (weight[k] == 0 || points.x[first + k] == previous) continue;
+    previous = points.x[first + k];
+    ++n_distinct;
   }
-  Eigen::Vector3d norm = design.colwise().norm();
+  const int n_columns = std::min(n_distinct, 3);
+
+  const Eigen::ArrayXd offset = Eigen::Map<const Eigen::ArrayXd>(&points.x[first], q) - at;
+  Eigen::MatrixXd design(q, n_columns);
+  for (int c = 0; c < n_columns; ++c) design.col(c) = weight.array() * offset.pow(c);
+  Eigen::VectorXd target = weight.array() * Eigen::Map<const Eigen::ArrayXd>(&points.y[first], q);
+  Eigen::VectorXd norm = design.colwise().norm();
   for (double& value : norm)
     if (value == 0) value = 1;
   design *= norm.cwiseInverse().asDiagonal();
 
-  const int k = std::min(q, 3);
   const Eigen::HouseholderQR<Eigen::MatrixXd> qr(design);
-  const Eigen::MatrixXd r = qr.matrixQR().topRows(k).triangularView<Eigen::Upper>();
-  const Eigen::VectorXd rotated = (qr.householderQ().adjoint() * target).head(k);
+  target.applyOnTheLeft(qr.householderQ().adjoint());
+  const Eigen::MatrixXd r = qr.matrixQR().topRows(n_columns).triangularView<Eigen::Upper>();
   Eigen::JacobiSVD<Eigen::MatrixXd> svd(r, Eigen::ComputeThinU | Eigen::ComputeThinV);
   svd.setThreshold(100 * std::numeric_limits<double>::epsilon());
-  const Eigen::VectorXd coefficient = svd.solve(rotated);
-  return {at, coefficient[0] / norm[0], coefficient[1] / norm[1]};
+  const Eigen::VectorXd coefficient = svd.solve(target.head(n_columns)).cwiseQuotient(norm);
+  return {at, coefficient[0], n_columns > 1 ? coefficient[1] : 0};
 }
 
 /// Cubic through both values with both slopes.
@@ -130,8 +143,8 @@ std::vector<double> loess(std::span<const double> x, std::span<const double> y, 
             [&](int a, int b) { return x[a] != x[b] ? x[a] < x[b] : a < b; });
   const Points points = sorted_by_x(x, y, order);
 
-  // At least three points define a quadratic; dloess refuses spans that give fewer.
-  const int q = std::min(n, std::max(3, static_cast<int>(span * n + 1e-5)));
+  // Four points within reach give three a weight; dloess refuses so few.
+  const int q = std::min(n, std::max(4, static_cast<int>(span * n + 1e-5)));
   const int most = static_cast<int>(n * (span * 0.2));
   std::vector<Vertex> vertices;
   for (const double border : cell_borders(points.x, most))

@@ -11,7 +11,8 @@ namespace stamarker {
 ///   q = floor(span n + 1e-5) nearest points enter a fit, h = distance of the q-th,
 ///   weight (1 - (d / h)^3)^3;  a cell with more than floor(span n / 5) points is cut.
 ///
-/// Rank-deficient fits (fewer than three distinct x within reach) take the least-norm solution.
+/// scikit-misc refuses data with a vertex that fewer than three distinct x reach; here the local
+/// fit is then a line or a mean, and at least four points enter a fit.
 /// Lengths are equal; values are finite. Empty in, empty out.
 /// Source: Cleveland and Grosse, Statistics and Computing 1991; netlib dloess (ehg126, ehg127,
 /// ehg129, ehg128), as in scikit-misc 0.5.

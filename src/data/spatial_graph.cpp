@@ -238,7 +238,7 @@ void check_edges(const SpatialGraph& graph, double radius, const Coordinates& co
         "own; check input.spatial_key and input.batch_key)");
   throw InputError(
       fmt::format("prepare.rad_cutoff = {} gives a graph without edges (no two spots are so close; "
-                  "use {:.6g}, which gives about 6 neighbours, or auto)",
+                  "use {:.6g}, which is what auto chooses)",
                   radius, better));
 }
 

@@ -1,0 +1,220 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.hpp"
+#include "data/spatial_graph.hpp"
+#include "random_points.hpp"
+
+namespace stamarker::test {
+namespace {
+
+constexpr double any_distance = std::numeric_limits<double>::infinity();
+
+/// The rows by comparing all pairs: j chooses, in order of (distance, index), up to `most` spots
+/// closer than `radius`.
+std::vector<std::vector<std::int32_t>> rows_by_all_pairs(const Coordinates& c,
+                                                         const std::vector<std::int32_t>& section,
+                                                         double radius, int most) {
+  std::vector<std::vector<std::int32_t>> rows(c.n_spots());
+  for (int j = 0; j < c.n_spots(); ++j) {
+    std::vector<std::pair<double, std::int32_t>> others;
+    for (int i = 0; i < c.n_spots(); ++i) {
+      double squares = 0;
+      for (int d = 0; d < c.n_dims; ++d)
+        squares += (c.spot(i)[d] - c.spot(j)[d]) * (c.spot(i)[d] - c.spot(j)[d]);
+      if (i != j && section[i] == section[j] && std::sqrt(squares) < radius)
+        others.emplace_back(squares, i);
+    }
+    std::sort(others.begin(), others.end());
+    others.resize(std::min(others.size(), static_cast<std::size_t>(most)));
+    for (const auto& [distance, i] : others) rows[i].push_back(j);
+    rows[j].push_back(j);
+  }
+  for (auto& row : rows) std::sort(row.begin(), row.end());
+  return rows;
+}
+
+void expect_rows(const SpatialGraph& graph, const std::vector<std::vector<std::int32_t>>& wanted) {
+  ASSERT_EQ(graph.n_spots(), static_cast<int>(wanted.size()));
+  for (int i = 0; i < graph.n_spots(); ++i)
+    EXPECT_EQ(std::vector(graph.source.begin() + graph.row_start[i],
+                          graph.source.begin() + graph.row_start[i + 1]),
+              wanted[i])
+        << "row " << i;
+}
+
+double mean_neighbors(const Coordinates& c) {
+  const auto section = one_section(c);
+  return summary_of(radius_graph(c, section, automatic_radius(c, section), 50)).mean;
+}
+
+/// Visium's array: rows sqrt(3)/2 apart, every second one moved by half a step; in pixels, so
+/// rounded to integers, which moves spots by up to 0.7 % of their distance.
+Coordinates hexagonal_pixels(int n_rows, int n_columns) {
+  Coordinates c;
+  for (int r = 0; r < n_rows; ++r)
+    for (int k = 0; k < n_columns; ++k) {
+      c.values.push_back(std::round(137 * (k + 0.5 * (r % 2))));
+      c.values.push_back(std::round(137 * r * std::sqrt(0.75)));
+    }
+  return c;
+}
+
+std::string message_of(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "no InputError";
+}
+
+TEST(RadiusGraph, MatchesAllPairsInTwoAndThreeDimensionsAndSeveralSections) {
+  for (const int n_dims : {2, 3})
+    for (const int n_sections : {1, 3}) {
+      const Coordinates c = random_points(211, n_dims, 5);
+      std::vector<std::int32_t> section(c.n_spots());
+      for (int i = 0; i < c.n_spots(); ++i) section[i] = i % n_sections;
+      for (const double radius : {0.01, 0.1, 0.3})
+        for (const int most : {1, 4, 50}) {
+          const SpatialGraph graph = radius_graph(c, section, radius, most);
+
+          expect_rows(graph, rows_by_all_pairs(c, section, radius, most));
+        }
+    }
+}
+
+TEST(RadiusGraph, GivesTiesAtTheLastPlaceToTheLowerIndex) {
+  for (const int n_dims : {2, 3}) {
+    const Coordinates c = lattice(n_dims == 2 ? 17 : 6, n_dims);
+    for (const int most : {1, 3, 5})
+      expect_rows(radius_graph(c, one_section(c), 2.5, most),
+                  rows_by_all_pairs(c, one_section(c), 2.5, most));
+  }
+}
+
+TEST(RadiusGraph, LeavesOutSpotsAtTheRadiusItself) {
+  const Coordinates c = lattice(5, 2);
+
+  EXPECT_EQ(summary_of(radius_graph(c, one_section(c), 1, 50)).max, 0);
+  EXPECT_EQ(summary_of(radius_graph(c, one_section(c), 1.001, 50)).max, 4);
+}
+
+TEST(RadiusGraph, JoinsSpotsAtOnePlaceBothWays) {
+  const Coordinates c{2, {0, 0, 5, 5, 0, 0, 0, 0}};
+
+  expect_rows(radius_graph(c, one_section(c), 1, 50), {{0, 2, 3}, {1}, {0, 2, 3}, {0, 2, 3}});
+}
+
+TEST(RadiusGraph, HoldsEuclideanDistances) {
+  const Coordinates c{2, {0, 0, 3, 4}};
+
+  const SpatialGraph graph = radius_graph(c, one_section(c), 6, 50);
+
+  EXPECT_EQ(graph.distance, (std::vector<float>{0, 5, 5, 0}));
+}
+
+TEST(NearestGraph, MatchesAllPairsAlsoWhereASectionIsSmallerThanK) {
+  const Coordinates c = random_points(101, 2, 6);
+  std::vector<std::int32_t> section(c.n_spots());
+  for (int i = 0; i < c.n_spots(); ++i) section[i] = i < 3 ? 7 : 2;
+  for (const int k : {1, 6, 15}) {
+    const SpatialGraph graph = nearest_graph(c, section, k);
+
+    expect_rows(graph, rows_by_all_pairs(c, section, any_distance, k));
+  }
+}
+
+TEST(AutomaticRadius, TakesTheRingOfSixOfAHexagonalGrid) {
+  const Coordinates c = hexagonal_pixels(40, 30);
+  const auto section = one_section(c);
+
+  const SpatialGraph graph = radius_graph(c, section, automatic_radius(c, section), 50);
+
+  for (int r = 1; r < 39; ++r)
+    for (int k = 1; k < 29; ++k) {
+      const int i = r * 30 + k;
+      ASSERT_EQ(graph.row_start[i + 1] - graph.row_start[i], 7) << "row " << r << " column " << k;
+    }
+  EXPECT_EQ(summary_of(graph).max, 6);
+}
+
+TEST(AutomaticRadius, TakesTheNearestRingOfSquareAndCubicLattices) {
+  for (const int n_dims : {2, 3}) {
+    const Coordinates c = lattice(n_dims == 2 ? 30 : 10, n_dims);
+    const auto section = one_section(c);
+
+    const GraphSummary summary =
+        summary_of(radius_graph(c, section, automatic_radius(c, section), 50));
+
+    EXPECT_EQ(summary.max, 2 * n_dims);
+  }
+}
+
+TEST(AutomaticRadius, GivesSixNeighboursOnAverageWhereSpotsAreScattered) {
+  for (const int n_dims : {2, 3})
+    EXPECT_NEAR(mean_neighbors(random_points(3000, n_dims, 3)), 6, 0.1);
+}
+
+TEST(AutomaticRadius, FollowsTheUnitOfTheCoordinates) {
+  Coordinates c = random_points(500, 2, 4);
+  const double radius = automatic_radius(c, one_section(c));
+  for (double& value : c.values) value *= 1024;
+
+  EXPECT_DOUBLE_EQ(automatic_radius(c, one_section(c)), 1024 * radius);
+}
+
+TEST(AutomaticRadius, JoinsAsFewAsTwoSpots) {
+  EXPECT_EQ(mean_neighbors({2, {0, 0, 10, 0}}), 1);
+  EXPECT_EQ(mean_neighbors({2, {0, 0, 10, 0, 20, 0}}), 2);
+  EXPECT_EQ(automatic_radius({2, {1, 1, 1, 1}}, std::vector<std::int32_t>{0, 0}), 0);
+}
+
+TEST(SpatialGraphErrors, NamesASpotWithoutAPosition) {
+  const Coordinates c{2, {0, 0, 1, NAN}};
+
+  EXPECT_EQ(
+      message_of([&] { radius_graph(c, one_section(c), 1, 50); }),
+      "coordinate 1 of spot 1 (both from 0) is nan (every spot needs a position; remove those "
+      "without one or change input.spatial_key)");
+}
+
+TEST(SpatialGraphErrors, NamesARadiusThatWorksWhereThereIsNoEdge) {
+  const Coordinates c = lattice(9, 2);
+  const auto section = one_section(c);
+  const SpatialGraph graph = radius_graph(c, section, 0.5, 50);
+
+  const std::string message = message_of([&] { check_edges(graph, 0.5, c, section); });
+
+  EXPECT_EQ(message,
+            "prepare.rad_cutoff = 0.5 gives a graph without edges (no two spots are so close; use "
+            "1.20711, which is what auto chooses)");
+  EXPECT_NO_THROW(check_edges(radius_graph(c, section, 1.20711, 50), 1.20711, c, section));
+}
+
+TEST(SpatialGraphErrors, RefusesSpotsThatAllLieAtOnePlace) {
+  const Coordinates c{2, {1, 1, 2, 2}};
+  const std::vector<std::int32_t> section{0, 1};
+
+  EXPECT_NE(message_of([&] {
+              check_edges(nearest_graph(c, section, 6), 0, c, section);
+            }).find("each in a section of its own"),
+            std::string::npos);
+}
+
+TEST(GraphSummary, CountsNeighboursWithoutTheSpotItself) {
+  const Coordinates c{2, {0, 0, 1, 0, 2, 0, 50, 0}};
+
+  const GraphSummary summary = summary_of(radius_graph(c, one_section(c), 1.5, 50));
+
+  EXPECT_EQ(summary.mean, 1);
+  EXPECT_EQ(summary.min, 0);
+  EXPECT_EQ(summary.max, 2);
+  EXPECT_EQ(summary.n_isolated, 1);
+}
+
+}  // namespace
+}  // namespace stamarker::test
