@@ -109,6 +109,7 @@ void CpuBackend::attend(const StepView& step) {
 }
 
 void CpuBackend::encode(const StepView& step) {
+  if (step.single_source) return encode_drawn(step);
   for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
     rows::combine(begin, end, rows_of(step), step.y.data, step.y.n_cols, rows::Then::elu,
                   step.h1.data);
@@ -117,6 +118,7 @@ void CpuBackend::encode(const StepView& step) {
 }
 
 void CpuBackend::decode(const StepView& step) {
+  if (step.single_source) return decode_drawn(step);
   const int n_own = step.tile.n_own, width = step.y.n_cols;
   for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
     multiply_rows(begin, end, step.z, Transpose::yes, step.weights.w2, step.q);
@@ -132,6 +134,7 @@ void CpuBackend::decode(const StepView& step) {
 }
 
 void CpuBackend::decoder_backward(const StepView& step) {
+  if (step.single_source) return decoder_backward_drawn(step);
   const int n_own = step.tile.n_own, n_rows = step.graph.n_rows, width = step.y.n_cols;
   if (!step.single_source) {
     for_row_blocks(n_own, [&](int begin, int end) {
@@ -151,6 +154,7 @@ void CpuBackend::decoder_backward(const StepView& step) {
 }
 
 void CpuBackend::latent_backward(const StepView& step) {
+  if (step.single_source) return latent_backward_drawn(step);
   if (step.gradient.w2.data != nullptr) add_transposed_product(step.h1, step.d_z, step.gradient.w2);
   for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
     std::vector<float> d_h1(n_values(step.h1, begin, end));
@@ -162,6 +166,7 @@ void CpuBackend::latent_backward(const StepView& step) {
 }
 
 void CpuBackend::encoder_backward(const StepView& step) {
+  if (step.single_source) return;  // latent_backward has left dY of the drawn rows in h1
   const GraphView& graph = step.graph;
   const int width = step.y.n_cols;
   if (!step.single_source) {

@@ -2,6 +2,8 @@
 #include <vector>
 
 #include "kernels/backend.hpp"
+#include "kernels/cpu/drawn_rows.hpp"
+#include "kernels/cpu/rows.hpp"
 
 namespace stamarker {
 
@@ -51,14 +53,23 @@ class CpuBackend : public Backend {
   void* acquire(std::size_t bytes) override;
   void release(void* p) noexcept override;
 
-  /// out (+)= factor A B through column tiles of B, packed into packed_. Columns of A beyond the
-  /// rows of B count as 0: a tile's halo, when B holds own spots only.
-  void multiply(const SparseView& a, ConstMatrix b, Matrix out, float factor, bool accumulate);
+  /// out (+)= factor A B through column tiles of B, packed into packed_.
+  void multiply(const rows::SparseLists& a, ConstMatrix b, float factor, rows::Store store,
+                Matrix out);
   /// Memory of at least n floats that survives between calls.
   float* packed(std::size_t n);
 
+  // With a single source a row, only the rows that were drawn are computed (single_source.cpp).
+  void encode_drawn(const StepView& step);
+  void decode_drawn(const StepView& step);
+  void decoder_backward_drawn(const StepView& step);
+  void latent_backward_drawn(const StepView& step);
+  void weight_gradient_drawn(const StepView& step);
+
   Memory packed_{nullptr, Free{this}};
   std::size_t packed_size_ = 0;
+  DrawnRows drawn_;
+  RenumberedColumns renumbered_;
 };
 
 }  // namespace stamarker

@@ -107,6 +107,16 @@ void dots(int first, int last, const float* in, int width, const float* a, float
   for (std::size_t k = 0; k < n; ++k) h[k] = g[k] * elu_slope(h[k]);
 }
 
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void elu_in_place(
+    std::size_t n, float* h) {
+  for (std::size_t k = 0; k < n; ++k) h[k] = elu(h[k]);
+}
+
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void scale(
+    std::size_t n, float factor, const float* __restrict in, float* __restrict out) {
+  for (std::size_t k = 0; k < n; ++k) out[k] = factor * in[k];
+}
+
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void add_scaled(
     int first, int last, const float* scalar, const float* __restrict a, int width,
     float* __restrict out) {
@@ -137,12 +147,8 @@ void pack_tile(int n_rows, const float* in, int width, int first, float* out) {
     int n_cols, int width, float* out) {
   constexpr int n = tile_width / lanes;
   for (int i = first; i < last; ++i) {
-    const std::int64_t begin = lists.start[i];
-    std::int64_t end = lists.start[i + 1];
-    if (end > begin && lists.column[end - 1] >= lists.limit)
-      end = std::lower_bound(lists.column + begin, lists.column + end, lists.limit) - lists.column;
     Vec sum[n] = {};
-    for (std::int64_t e = begin; e < end; ++e) {
+    for (std::int64_t e = lists.start[i]; e < lists.end[i]; ++e) {
       const float v = lists.value[e];
       const Vec* from = vecs(tile + row(lists.column[e], tile_width));
       for (int k = 0; k < n; ++k) sum[k] += v * from[k];

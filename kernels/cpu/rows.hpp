@@ -39,6 +39,12 @@ double decoder_slope(std::size_t n, float scale, const float* y, const float* h,
 /// h = g elu'(.) at h = elu(.).
 void times_elu_slope(std::size_t n, const float* g, float* h);
 
+/// h = elu(h).
+void elu_in_place(std::size_t n, float* h);
+
+/// out = factor in.
+void scale(std::size_t n, float factor, const float* in, float* out);
+
 /// row_i += s a for rows first .. last - 1, with s = scalar[i].
 void add_scaled(int first, int last, const float* scalar, const float* a, int width, float* out);
 
@@ -49,12 +55,12 @@ void subtract_scaled(std::size_t n, float c, const float* h, float* y);
 inline constexpr int tile_width = 64;
 void pack_tile(int n_rows, const float* in, int width, int first, float* out);
 
-/// Rows of a sparse matrix, columns ascending; those not below `limit` count as 0.
+/// Rows of a sparse matrix: row i holds the entries start[i] .. end[i] - 1.
 struct SparseLists {
   const std::int64_t* start;
+  const std::int64_t* end;
   const std::int32_t* column;
   const float* value;
-  std::int32_t limit;
 };
 
 /// out_i (+)= factor sum_e value_e tile_(column_e), for rows first .. last - 1, `n_cols` <= 64

@@ -1,0 +1,61 @@
+#include "kernels/cpu/drawn_rows.hpp"
+
+#include "kernels/cpu/blocks.hpp"
+
+namespace stamarker {
+
+void DrawnRows::assign(const GraphView& graph, int n_own) {
+  decoded.clear(), own.clear(), encoded.clear(), decoded_by_source.clear();
+  decoded_start.assign(1, 0);
+  encoded_start.assign(1, 0);
+  decoded_of.resize(static_cast<std::size_t>(n_own));
+  for (int j = 0; j < graph.n_sources; ++j) {
+    for (std::int64_t t = graph.target_start.data[j];
+         t < graph.target_start.data[j + 1] && graph.target.data[t] < n_own; ++t) {
+      decoded_of[graph.target.data[t]] = static_cast<std::int32_t>(decoded.size());
+      own.push_back(graph.target.data[t]);
+    }
+    if (static_cast<std::int64_t>(own.size()) == decoded_start.back()) continue;
+    decoded.push_back(j);
+    decoded_start.push_back(static_cast<std::int64_t>(own.size()));
+  }
+
+  std::vector<std::int32_t> uses(static_cast<std::size_t>(graph.n_sources), 0);
+  for (const std::int32_t j : decoded) ++uses[graph.source.data[j]];
+  encoded_position.assign(static_cast<std::size_t>(graph.n_sources), -1);
+  for (int k = 0; k < graph.n_sources; ++k) {
+    if (uses[k] == 0) continue;
+    encoded_position[k] = static_cast<std::int32_t>(encoded.size());
+    encoded.push_back(k);
+    encoded_start.push_back(encoded_start.back() + uses[k]);
+  }
+  encoded_of.resize(decoded.size());
+  decoded_by_source.resize(decoded.size());
+  std::vector<std::int64_t> next(encoded_start.begin(), encoded_start.end() - 1);
+  for (std::size_t p = 0; p < decoded.size(); ++p) {
+    encoded_of[p] = encoded_position[graph.source.data[decoded[p]]];
+    decoded_by_source[next[encoded_of[p]]++] = static_cast<std::int32_t>(p);
+  }
+}
+
+void RenumberedColumns::assign(const SparseView& m, std::span<const std::int32_t> new_column) {
+  start_ = m.row_start.data;
+  end_.resize(static_cast<std::size_t>(m.n_rows));
+  column_.resize(m.column.size);
+  value_.resize(m.column.size);
+  const auto n_columns = static_cast<std::int32_t>(new_column.size());
+  for_row_blocks(m.n_rows, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      std::int64_t to = start_[i];
+      for (std::int64_t e = start_[i]; e < start_[i + 1]; ++e) {
+        const std::int32_t old = m.column.data[e];
+        column_[to] = old < n_columns ? new_column[old] : -1;
+        value_[to] = m.value.data[e];
+        to += column_[to] >= 0;
+      }
+      end_[i] = to;
+    }
+  });
+}
+
+}  // namespace stamarker

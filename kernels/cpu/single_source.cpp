@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <limits>
+
+#include "kernels/cpu/blocks.hpp"
+#include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/rows.hpp"
+
+// The chain of a training step in which every spot attends to one drawn source. Arrays hold the
+// drawn rows only, see drawn_rows.hpp, in their first rows:
+//   h1: elu(y_k), then dY_k, k in K      z, d_z: of j in J      q: elu(q_j), j in J
+//   h3: m_j elu(q_j), m_j how many own spots drew j              d_o3: dQ_j, j in J
+
+namespace stamarker {
+namespace {
+
+float* row_of(Matrix m, int i) { return m.data + static_cast<std::size_t>(i) * m.n_cols; }
+
+}  // namespace
+
+void CpuBackend::encode_drawn(const StepView& step) {
+  drawn_.assign(step.graph, step.tile.n_own);
+  const int width = step.y.n_cols, n_latent = step.z.n_cols;
+  std::vector<float> z(static_cast<std::size_t>(drawn_.n_encoded()) * n_latent);
+  for_row_blocks(drawn_.n_encoded(), [&](int begin, int end) {
+    for (int p = begin; p < end; ++p) {
+      const float* y = row_of(step.y, drawn_.encoded[p]);
+      std::copy(y, y + width, row_of(step.h1, p));
+    }
+    rows::elu_in_place(static_cast<std::size_t>(end - begin) * width, row_of(step.h1, begin));
+    gemm(Transpose::no, Transpose::no, end - begin, n_latent, width, 1, row_of(step.h1, begin),
+         width, step.weights.w2.data, n_latent, 0,
+         z.data() + static_cast<std::size_t>(begin) * n_latent, n_latent);
+  });
+  for (int p = 0; p < drawn_.n_decoded(); ++p)
+    std::copy_n(z.begin() + std::ptrdiff_t{drawn_.encoded_of[p]} * n_latent, n_latent,
+                row_of(step.z, p));
+}
+
+void CpuBackend::decode_drawn(const StepView& step) {
+  const int n = drawn_.n_decoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
+  const rows::Lists own{drawn_.decoded_start.data(), drawn_.own.data(), nullptr, nullptr,
+                        std::numeric_limits<std::int32_t>::max()};
+  step.dot.data[0] += sum_over_blocks(n, rows_per_block, [&](std::size_t b, std::size_t e) {
+    const int begin = static_cast<int>(b), end = static_cast<int>(e);
+    const std::size_t n_values = (e - b) * width;
+    gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1, row_of(step.z, begin),
+         n_latent, step.weights.w2.data, n_latent, 0, row_of(step.q, begin), width);
+    rows::elu_in_place(n_values, row_of(step.q, begin));
+    for (int p = begin; p < end; ++p) {
+      const auto times = static_cast<float>(own.start[p + 1] - own.start[p]);
+      rows::scale(static_cast<std::size_t>(width), times, row_of(step.q, p), row_of(step.h3, p));
+    }
+    gemm(Transpose::no, Transpose::no, end - begin, width, width, 1, row_of(step.h3, begin), width,
+         step.s.data, width, 0, row_of(step.d_o3, begin), width);
+    std::vector<std::int64_t> start(own.start + begin, own.start + end + 1);
+    std::vector<float> y(n_values);  // sum of y_i over the own spots that drew the row
+    rows::combine(0, end - begin, {start.data(), own.index, nullptr, nullptr, own.limit},
+                  step.y.data, width, rows::Then::nothing, y.data());
+    return rows::decoder_slope(n_values, step.scale, y.data(), row_of(step.q, begin),
+                               row_of(step.d_o3, begin));
+  });
+  add_symmetric_product(ConstMatrix(step.h3).rows(n), ConstMatrix(step.q).rows(n), step.p);
+}
+
+void CpuBackend::decoder_backward_drawn(const StepView& step) {
+  const int n = drawn_.n_decoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
+  for_row_blocks(n, [&](int begin, int end) {
+    gemm(Transpose::no, Transpose::no, end - begin, n_latent, width, 1, row_of(step.d_o3, begin),
+         width, step.weights.w2.data, n_latent, 0, row_of(step.d_z, begin), n_latent);
+  });
+  add_transposed_product(ConstMatrix(step.d_o3).rows(n), ConstMatrix(step.z).rows(n),
+                         step.gradient.decoder_w2);
+}
+
+void CpuBackend::latent_backward_drawn(const StepView& step) {
+  const int n = drawn_.n_encoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
+  std::vector<float> d_z(static_cast<std::size_t>(n) * n_latent);
+  rows::combine(0, n,
+                {drawn_.encoded_start.data(), drawn_.decoded_by_source.data(), nullptr, nullptr,
+                 std::numeric_limits<std::int32_t>::max()},
+                step.d_z.data, n_latent, rows::Then::nothing, d_z.data());
+  add_transposed_product(ConstMatrix(step.h1).rows(n), {d_z.data(), n, n_latent}, step.gradient.w2);
+  for_row_blocks(n, [&](int begin, int end) {
+    std::vector<float> d_h1(static_cast<std::size_t>(end - begin) * width);
+    gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1,
+         d_z.data() + static_cast<std::size_t>(begin) * n_latent, n_latent, step.weights.w2.data,
+         n_latent, 0, d_h1.data(), width);
+    rows::times_elu_slope(d_h1.size(), d_h1.data(), row_of(step.h1, begin));
+  });
+}
+
+void CpuBackend::weight_gradient_drawn(const StepView& step) {
+  const SparseView& xt = step.tile.x_transposed;
+  renumbered_.assign(xt, drawn_.encoded_position);
+  multiply(renumbered_.lists(), ConstMatrix(step.h1).rows(drawn_.n_encoded()), 1, rows::Store::add,
+           step.gradient.w1);
+  renumbered_.assign(xt, drawn_.decoded_of);
+  multiply(renumbered_.lists(), ConstMatrix(step.q).rows(drawn_.n_decoded()), -step.scale,
+           rows::Store::add, step.gradient.decoder_w1);
+}
+
+}  // namespace stamarker
