@@ -146,10 +146,15 @@ std::vector<Entry> entries_of_settings(const std::vector<std::string>& settings)
   return entries;
 }
 
-/// All keys as nested YAML; `comment` gives what stands behind a key's value.
-std::string emit(const Config& config, const std::function<std::string(const Field&)>& comment) {
+std::string no_comment(const Field&) { return {}; }
+bool every_key(const Field&) { return true; }
+
+/// Keys as nested YAML; `comment` gives what stands behind a key's value.
+std::string emit(const Config& config, const std::function<std::string(const Field&)>& comment,
+                 const std::function<bool(const Field&)>& is_wanted) {
   std::string out, open_section;
   for (const Field& field : config_fields()) {
+    if (!is_wanted(field)) continue;
     const std::size_t dot = field.key.find('.');
     const std::string section = dot == std::string::npos ? "" : field.key.substr(0, dot);
     if (section != open_section && !section.empty()) out += section + ":\n";
@@ -214,12 +219,17 @@ LoadedConfig load_config(const std::vector<std::string>& files,
   return build(entries, entries_of_settings(settings));
 }
 
-std::string to_yaml(const Config& config) {
-  return emit(config, [](const Field&) { return std::string(); });
+std::string to_yaml(const Config& config) { return emit(config, no_comment, every_key); }
+
+std::string to_yaml_of_result(const Config& config) {
+  return emit(config, no_comment, [](const Field& field) {
+    return field.stage || field.key == "input.path" || field.key == "profile";
+  });
 }
 
 std::string to_commented_yaml(const Config& config) {
-  return emit(config, [](const Field& field) { return "  # " + field.meaning; });
+  return emit(
+      config, [](const Field& field) { return "  # " + field.meaning; }, every_key);
 }
 
 std::vector<std::pair<std::string, std::string>> options_of(const Config& config, Stage stage) {

@@ -57,6 +57,9 @@ LoadedConfig parse_config(const std::string& text, const std::string& name,
 
 /// All keys; parse_config reads it back to an equal Config.
 std::string to_yaml(const Config& config);
+/// The keys that a result depends on, and where it comes from: the same text for all ways of
+/// computing it (ranks, threads, device, run directory).
+std::string to_yaml_of_result(const Config& config);
 /// All keys, each with its meaning and unit as a comment: what `stamarker config` prints.
 std::string to_commented_yaml(const Config& config);
 

@@ -34,19 +34,28 @@ void check_writable(const std::string& output) {
                                  std::generic_category().message(errno), place.string()));
 }
 
-constexpr const char* what_to_do = "choose another output, or pass --overwrite to replace it";
-
-void check_same_config(const RunDirectory& directory, const Config& config) {
-  Difference difference;
+/// Says which key of the run in the directory differs from ours, or that the input does.
+std::string difference_of(const RunDirectory& directory, const Config& config) {
   try {
-    difference = first_difference(config, load_config({directory.config()}, {}).config);
+    const Difference difference =
+        first_difference(config, load_config({directory.config()}, {}).config);
+    if (!difference.key.empty())
+      return fmt::format("a run of another configuration, {} = {} there and {} here",
+                         difference.key, difference.theirs, difference.ours);
   } catch (const InputError&) {
-    difference = {"config.resolved.yaml", "another", "unreadable"};
+    return "a run without a readable config.resolved.yaml";
   }
-  if (!difference.key.empty())
-    throw InputError(fmt::format(
-        "output = {} (holds a run of another configuration: {} = {} there, {} here; {})",
-        directory.path(), difference.key, difference.theirs, difference.ours, what_to_do));
+  return fmt::format("a run of other contents of {}, or of another version", config.input.path);
+}
+
+bool any_file(const RunDirectory& directory, Stage stage) {
+  return !directory.files_of(stage).empty();
+}
+
+bool all_current(const RunDirectory& directory, const Fingerprints& fingerprints, Stage stage) {
+  return std::ranges::all_of(directory.files_of(stage), [&](const std::string& file) {
+    return is_current(directory, fingerprints, stage, file);
+  });
 }
 
 }  // namespace
@@ -125,25 +134,46 @@ void RunDirectory::discard_if_new() {
   if (std::exchange(is_new_, false)) fs::remove_all(path_, ignored);
 }
 
+bool is_current(const RunDirectory& directory, const Fingerprints& fingerprints, Stage stage,
+                const std::string& file) {
+  if (stage != Stage::svgs) return fingerprint_of_file(file) == fingerprints.of(stage);
+  return file != directory.result() || fingerprint_of_result(file) == fingerprints.of(stage);
+}
+
 void check_directory(const RunDirectory& directory, const Config& config,
-                     const Fingerprints& fingerprints, Existing existing, bool is_whole_run) {
+                     const Fingerprints& fingerprints, Existing existing, StageRange stages) {
   check_writable(directory.path());
-  const bool keeps_others = existing == Existing::refuse || existing == Existing::resume;
-  if (!directory.exists() || !keeps_others) return;
+  const bool may_replace = existing == Existing::overwrite || existing == Existing::replace;
+  for (const Stage stage : all_stages) {
+    const bool is_before = stage < stages.first;
+    if (is_before && !any_file(directory, stage))
+      throw InputError(
+          fmt::format("output = {} (has no results of stage {}; run `stamarker {}` first)",
+                      directory.path(), name_of(stage), name_of(stage)));
+    if ((may_replace && !is_before) || all_current(directory, fingerprints, stage)) continue;
+    throw InputError(fmt::format(
+        "output = {} (holds {}; {})", directory.path(), difference_of(directory, config),
+        is_before ? fmt::format("run `stamarker {}` with this configuration first", name_of(stage))
+                  : "choose another output, or pass --overwrite to replace it"));
+  }
   std::error_code ignored;
-  const bool has_results = std::ranges::any_of(
-      all_stages, [&](Stage stage) { return !directory.files_of(stage).empty(); });
-  if (!has_results) return;
-  if (fs::exists(directory.config(), ignored)) check_same_config(directory, config);
-  if (fs::exists(directory.prepared(), ignored) &&
-      fingerprint_of_file(directory.prepared()) != fingerprints.of(Stage::prepare))
-    throw InputError(fmt::format("output = {} (holds a run of other contents of {}; {})",
-                                 directory.path(), config.input.path, what_to_do));
-  if (is_whole_run && existing == Existing::refuse && !fs::exists(directory.result(), ignored))
+  const bool is_unfinished =
+      !fs::exists(directory.result(), ignored) &&
+      std::ranges::any_of(all_stages, [&](Stage stage) { return any_file(directory, stage); });
+  if (stages.is_whole_run() && existing == Existing::refuse && is_unfinished)
     throw InputError(
         fmt::format("output = {} (holds an unfinished run of this configuration; pass "
                     "--resume to continue it, or --overwrite to start again)",
                     directory.path()));
+}
+
+void clear_directory(const RunDirectory& directory, const Fingerprints& fingerprints,
+                     Existing existing, StageRange stages) {
+  for (const Stage stage : all_stages)
+    if (stage >= stages.first &&
+        (existing == Existing::overwrite ||
+         (existing == Existing::replace && !all_current(directory, fingerprints, stage))))
+      directory.remove(stage);
 }
 
 }  // namespace stamarker

@@ -44,16 +44,33 @@ class RunDirectory {
 
 /// What to do with what is there already.
 enum class Existing {
-  refuse,     // unfinished or other results: InputError
-  resume,     // keep what fits the configuration, InputError for other results
-  overwrite,  // delete it
-  replace,    // keep what fits the configuration, delete the rest (--resume --overwrite)
+  refuse,     // other results, and an unfinished run: InputError
+  resume,     // keep what fits the configuration; other results: InputError
+  overwrite,  // start from nothing
+  replace,    // keep what fits the configuration, replace the rest (--resume --overwrite)
 };
 
-/// Throws InputError when the directory cannot be used so: it is a file, or cannot be written, or
-/// holds results of another configuration (the key that differs is named) or input, or - for a
-/// whole run - unfinished results that nobody said to continue. Changes nothing.
+/// The stages that a command computes, first to last.
+struct StageRange {
+  Stage first = Stage::prepare, last = Stage::svgs;
+
+  bool is_whole_run() const { return first == Stage::prepare && last == Stage::svgs; }
+  bool holds(Stage stage) const { return first <= stage && stage <= last; }
+};
+
+/// Whether a file of `stage` carries the stage's fingerprint.
+bool is_current(const RunDirectory& directory, const Fingerprints& fingerprints, Stage stage,
+                const std::string& file);
+
+/// Throws InputError when the directory cannot be used so: it is a file, cannot be written, holds
+/// results of another configuration (naming the key that differs) or input from the first stage
+/// on, holds an unfinished run that nobody said to continue, or lacks what the stages before the
+/// first one leave. Changes nothing.
 void check_directory(const RunDirectory& directory, const Config& config,
-                     const Fingerprints& fingerprints, Existing existing, bool is_whole_run);
+                     const Fingerprints& fingerprints, Existing existing, StageRange stages);
+
+/// Deletes what check_directory allowed to replace: of the first stage and all that follow.
+void clear_directory(const RunDirectory& directory, const Fingerprints& fingerprints,
+                     Existing existing, StageRange stages);
 
 }  // namespace stamarker

@@ -77,6 +77,18 @@ std::string fingerprint_of_file(const std::string& path) {
   }
 }
 
+std::string fingerprint_of_result(const std::string& path) {
+  const std::string name = "uns/stamarker/provenance/fingerprint";
+  try {
+    const h5::File file = h5::open_to_read(path);
+    const auto text =
+        h5::exists(file, name) ? h5::read_strings(file, name) : std::vector<std::string>();
+    return text.size() == 1 ? text[0] : "";
+  } catch (const InputError&) {
+    return {};
+  }
+}
+
 void write_prepared(const std::string& path, const std::string& fingerprint,
                     const PreparedData& data) {
   write_stage_file(path, fingerprint, [&](hid_t file) {
@@ -102,12 +114,12 @@ void write_prepared(const std::string& path, const std::string& fingerprint,
   });
 }
 
-PreparedData read_prepared(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) {
+PreparedData read_prepared(const std::string& path, PreparedParts parts) {
+  return read_stage_file(path, [=](hid_t file) {
     PreparedData data;
     data.kept_spots = h5::read<std::int32_t>(file, "kept_spots");
     data.selected_genes = h5::read<std::int32_t>(file, "selected_genes");
-    data.counts = read_sparse(file, "counts");
+    if (parts == PreparedParts::all) data.counts = read_sparse(file, "counts");
     data.expression = read_sparse(file, "expression");
     data.statistics.means = h5::read<double>(file, "statistics/means");
     data.statistics.variances = h5::read<double>(file, "statistics/variances");
@@ -134,7 +146,7 @@ void write_model(const std::string& path, const std::string& fingerprint, const 
     h5::write(file, "moments", model.state.moments);
     h5::write(file, "loss", model.state.loss);
     h5::write(file, "gradient_norm", model.state.gradient_norm);
-    if (model.is_complete()) h5::write(file, "embedding", model.embedding);
+    if (model.is_complete()) write_matrix(file, "embedding", model.embedding, model.n_spots);
   });
 }
 
@@ -156,6 +168,14 @@ bool is_complete_model(const std::string& path) {
 }
 std::vector<float> read_model_embedding(const std::string& path) {
   return read_stage_file(path, [](hid_t file) { return h5::read<float>(file, "embedding"); });
+}
+void read_embedding_rows(const std::string& path, std::int64_t first_spot, int n_latent,
+                         std::span<float> rows) {
+  read_stage_file(path, [=](hid_t file) {
+    h5::read_rows(file, "embedding", first_spot, static_cast<std::int64_t>(rows.size()) / n_latent,
+                  h5::native_type<float>(), rows.data());
+    return true;
+  });
 }
 std::vector<float> read_model_parameters(const std::string& path) {
   return read_stage_file(path, [](hid_t file) { return h5::read<float>(file, "parameters"); });

@@ -1,6 +1,6 @@
 #pragma once
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,14 +29,19 @@ namespace stamarker {
 
 /// Empty when there is no such file, or not one of ours.
 std::string fingerprint_of_file(const std::string& path);
+/// The same of a result.h5ad, which carries it as uns/stamarker/provenance/fingerprint.
+std::string fingerprint_of_result(const std::string& path);
 
 void write_prepared(const std::string& path, const std::string& fingerprint,
                     const PreparedData& data);
-PreparedData read_prepared(const std::string& path);
+/// Training and saliency do without the raw counts.
+enum class PreparedParts { all, without_counts };
+PreparedData read_prepared(const std::string& path, PreparedParts parts);
 
 /// A model in training, or trained when it has an embedding.
 struct ModelFile {
   TrainerState state;
+  int n_spots = 0;               // of a trained one, N
   std::vector<float> embedding;  // [N, L]
 
   bool is_complete() const { return !embedding.empty(); }
@@ -45,7 +50,9 @@ void write_model(const std::string& path, const std::string& fingerprint, const 
 ModelFile read_model(const std::string& path);
 /// Parts of it, without reading the rest.
 bool is_complete_model(const std::string& path);
-std::vector<float> read_model_embedding(const std::string& path);   // [N, L]
+std::vector<float> read_model_embedding(const std::string& path);  // [N, L]
+void read_embedding_rows(const std::string& path, std::int64_t first_spot, int n_latent,
+                         std::span<float> rows);
 std::vector<float> read_model_parameters(const std::string& path);  // see model/parameters.hpp
 std::vector<double> read_model_losses(const std::string& path);     // [epochs]
 

@@ -1,0 +1,233 @@
+#include "app/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <map>
+
+#include "app/compare.hpp"
+#include "app/config.hpp"
+#include "app/info.hpp"
+#include "app/pipeline.hpp"
+#include "app/simulate_command.hpp"
+#include "app/version.hpp"
+
+namespace stamarker {
+namespace {
+
+constexpr int usage_error = 2;
+
+/// Options of the commands that compute, as CLI11 fills them in.
+struct PipelineArguments {
+  std::vector<std::string> files, settings;
+  bool resume = false, overwrite = false, dry_run = false;
+
+  PipelineRequest request(StageRange stages) const {
+    const Existing existing = overwrite ? (resume ? Existing::replace : Existing::overwrite)
+                                        : (resume ? Existing::resume : Existing::refuse);
+    return {.config_files = files,
+            .settings = settings,
+            .stages = stages,
+            .existing = existing,
+            .is_dry_run = dry_run};
+  }
+};
+
+void add_pipeline_options(CLI::App& command, PipelineArguments& arguments) {
+  command.add_option("CONFIG", arguments.files, "YAML file; several are taken together")
+      ->required();
+  command
+      .add_option("--set", arguments.settings,
+                  "key=value, a dotted key over the file's; may be given again and again")
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+  command.add_flag("--resume", arguments.resume,
+                   "continue an unfinished run; what is there already is kept");
+  command.add_flag("--overwrite", arguments.overwrite,
+                   "replace what the output holds; with --resume only what does not fit");
+  command.add_flag("--dry-run", arguments.dry_run,
+                   "check configuration and input, say what would be done, write nothing");
+}
+
+const char* description_of(Stage stage) {
+  switch (stage) {
+    case Stage::prepare:
+      return "read the input, select genes, normalise, find neighbours";
+    case Stage::train:
+      return "train the auto-encoders";
+    case Stage::cluster:
+      return "cluster each model's embedding";
+    case Stage::consensus:
+      return "join the clusterings into domains";
+    case Stage::classify:
+      return "train a classifier from each embedding to the domains";
+    case Stage::saliency:
+      return "propagate the classifiers' scores back to the genes";
+    case Stage::svgs:
+      return "select the domains' genes and write result.h5ad";
+  }
+  return "";
+}
+
+constexpr const char* program_footer = R"(
+Examples:
+  stamarker run configs/visium.yaml --set input.path=section.h5ad --set output=runs/section --set domains=7
+  mpirun -n 4 stamarker run config.yaml
+  stamarker simulate section.h5ad && stamarker info section.h5ad
+  stamarker config > config.yaml
+
+Exit codes: 0 well; 2 input, configuration or command line will not do; 75 interrupted, --resume goes on.
+`stamarker COMMAND --help` says more of a command.)";
+
+constexpr const char* run_footer = R"(
+Examples:
+  stamarker run config.yaml
+  stamarker run config.yaml --set domains=5 --set autoencoder.epochs=500 --set output=runs/five
+  stamarker run config.yaml --dry-run
+  mpirun -n 4 stamarker run config.yaml --resume
+
+The output is a folder: result.h5ad, svgs.tsv, config.resolved.yaml, run.log and the files of the stages.
+SIGTERM and SIGUSR1 end a run after the running epoch, with everything saved and exit code 75.)";
+
+std::string stage_footer(Stage stage) {
+  return fmt::format(R"(
+Example:
+  stamarker {0} config.yaml
+
+Works on the run directory `output` and needs the stages before it. To change an option of this stage:
+  stamarker {0} config.yaml --set key=value --overwrite
+which replaces the results of this stage and of those that follow.)",
+                     name_of(stage));
+}
+
+constexpr const char* config_footer = R"(
+Examples:
+  stamarker config > config.yaml
+  stamarker config --profile reference)";
+
+constexpr const char* info_footer = R"(
+Examples:
+  stamarker info section.h5ad
+  stamarker info runs/section/result.h5ad)";
+
+constexpr const char* compare_footer = R"(
+Examples:
+  stamarker compare runs/section/result.h5ad --truth ground_truth
+  stamarker compare runs/quickstart/result.h5ad --truth domain --genes svg_of)";
+
+void print_comparison(const std::string& file, const std::string& annotation,
+                      const std::string& genes) {
+  const Comparison found = compare(read_compared(file, annotation, genes));
+  fmt::print("annotated      spots   found   spots in it   known SVGs   AUROC\n");
+  for (const DomainMatch& match : found.matches)
+    fmt::print("{:<12} {:>7} {:>7} {:>13} {:>12} {:>7.3f}\n", match.annotated, match.n_spots,
+               match.found, match.n_shared, match.n_genes, match.auroc);
+  fmt::print("adjusted Rand index over {} annotated spots: {:.4f}\n", found.n_annotated,
+             found.adjusted_rand_index);
+  if (!genes.empty()) fmt::print("mean AUROC of known SVGs: {:.4f}\n", found.mean_auroc);
+}
+
+/// All commands, and what the one that was given does.
+class Commands {
+ public:
+  explicit Commands(const Comm& world) : world_(world) {
+    app_.set_version_flag("--version", fmt::format("stamarker {} ({})", version, commit));
+    app_.footer(program_footer);
+    app_.require_subcommand(1);
+    add_pipeline_commands();
+    add_other_commands();
+  }
+
+  int run(int argc, char** argv) {
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return answer(error);
+    }
+    for (const auto& [command, action] : actions_)
+      if (command->parsed()) action();
+    return 0;
+  }
+
+ private:
+  void add_pipeline_commands() {
+    CLI::App* run = app_.add_subcommand("run", "all stages, from the input to result.h5ad");
+    run->footer(run_footer);
+    add_pipeline_options(*run, arguments_);
+    actions_[run] = [this] { run_pipeline(world_, arguments_.request({})); };
+    for (const Stage stage : all_stages) {
+      CLI::App* command = app_.add_subcommand(std::string(name_of(stage)),
+                                              fmt::format("stage: {}", description_of(stage)));
+      command->footer(stage_footer(stage));
+      add_pipeline_options(*command, arguments_);
+      actions_[command] = [this, stage] {
+        run_pipeline(world_, arguments_.request({stage, stage}));
+      };
+    }
+  }
+
+  void add_other_commands() {
+    CLI::App* simulate =
+        app_.add_subcommand("simulate", "write a section with known domains and SVGs");
+    add_simulate_options(*simulate, simulate_arguments_);
+    actions_[simulate] = [this] { world_.on_root([this] { run_simulate(simulate_arguments_); }); };
+
+    CLI::App* config =
+        app_.add_subcommand("config", "print every key with its default and meaning");
+    config->footer(config_footer);
+    config->add_option("--profile", profile_, "full or reference");
+    actions_[config] = [this] {
+      world_.on_root([this] {
+        const std::vector<std::string> settings{"profile=" + profile_};
+        fmt::print(
+            "{}", to_commented_yaml(
+                      parse_config("", "", profile_.empty() ? std::vector<std::string>() : settings)
+                          .config));
+      });
+    };
+
+    CLI::App* info = app_.add_subcommand("info", "say what is in a data or result file");
+    info->footer(info_footer);
+    info->add_option("FILE", file_, ".h5ad, 10x .h5, folder, or a file of a run")->required();
+    actions_[info] = [this] { world_.on_root([this] { fmt::print("{}", describe_file(file_)); }); };
+
+    CLI::App* comparison = app_.add_subcommand(
+        "compare", "found domains and SVGs with an annotation of the same spots");
+    comparison->footer(compare_footer);
+    comparison->add_option("RESULT", file_, "result.h5ad")->required();
+    comparison->add_option("--truth", annotation_, "column of obs")->required();
+    comparison->add_option("--genes", genes_, "column of var that names a gene's annotated domain");
+    actions_[comparison] = [this] {
+      world_.on_root([this] { print_comparison(file_, annotation_, genes_); });
+    };
+  }
+
+  /// Help and version go to standard output, a mistake to standard error, on rank 0.
+  int answer(const CLI::ParseError& error) const {
+    if (error.get_exit_code() == 0) {
+      if (world_.rank() == 0) app_.exit(error, std::cout, std::cerr);
+      return 0;
+    }
+    if (world_.rank() == 0)
+      fmt::print(stderr, "stamarker: error: {} (`stamarker --help` lists commands and options)\n",
+                 error.what());
+    return usage_error;
+  }
+
+  const Comm& world_;
+  CLI::App app_{"Spatial domains and domain-specific spatially variable genes (STAMarker).",
+                "stamarker"};
+  PipelineArguments arguments_;
+  SimulateArguments simulate_arguments_;
+  std::string profile_, file_, annotation_, genes_;
+  std::map<const CLI::App*, std::function<void()>> actions_;
+};
+
+}  // namespace
+
+int run_command_line(const Comm& world, int argc, char** argv) {
+  return Commands(world).run(argc, argv);
+}
+
+}  // namespace stamarker

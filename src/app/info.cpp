@@ -1,0 +1,109 @@
+#include "app/info.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <vector>
+
+#include "base/error.hpp"
+#include "io/h5.hpp"
+#include "io/read_input.hpp"
+
+namespace stamarker {
+namespace {
+
+std::string shape_text(hid_t file, const std::string& name) {
+  if (!h5::is_group(file, name)) {
+    const std::vector<std::int64_t> shape = h5::shape_of(file, name);
+    return shape.empty() ? "one value" : fmt::format("{}", fmt::join(shape, " x "));
+  }
+  const h5::Group group = h5::open_group(file, name);
+  if (h5::has_attribute(group, "shape"))
+    return fmt::format("{}, sparse",
+                       fmt::join(h5::read_attribute<std::int64_t>(group, "shape"), " x "));
+  return fmt::format("{} parts", h5::names_in(group).size());
+}
+
+/// The names in a group, with shapes where they are matrices.
+std::string listing(hid_t file, const std::string& group, bool with_shapes) {
+  std::string text;
+  for (const std::string& name : h5::names_in(file, group)) {
+    if (name.starts_with("_") || name == "__categories") continue;
+    text += text.empty() ? "" : ", ";
+    text += with_shapes ? fmt::format("{} ({})", name, shape_text(file, group + "/" + name)) : name;
+  }
+  return text.empty() ? "-" : text;
+}
+
+std::string domains_text(hid_t file) {
+  const auto codes = h5::read<std::int32_t>(file, "obs/stamarker/codes");
+  const auto names = h5::read_strings(file, "obs/stamarker/categories");
+  std::string text = "domains\n";
+  for (std::size_t k = 0; k < names.size(); ++k) {
+    const auto n_svgs_of = "var/stamarker_svg_" + names[k];
+    std::int64_t n_svgs = 0;
+    if (h5::exists(file, n_svgs_of))
+      n_svgs = std::ranges::count(h5::read<std::uint8_t>(file, n_svgs_of), 1);
+    text += fmt::format("  {:<10} {:>8} spots {:>6} SVGs\n", names[k],
+                        std::ranges::count(codes, static_cast<std::int32_t>(k)), n_svgs);
+  }
+  return text;
+}
+
+/// Texts of a group of scalar strings.
+std::string texts_of(hid_t file, const std::string& group) {
+  std::string text;
+  for (const std::string& name : h5::names_in(file, group)) {
+    const auto value = h5::read_strings(file, group + "/" + name);
+    if (value.size() == 1) text += fmt::format("  {:<16} {}\n", name, value[0]);
+  }
+  return text;
+}
+
+std::string describe_anndata(hid_t file) {
+  const bool is_result = h5::exists(file, "uns/stamarker");
+  std::string text = is_result ? "a result of stamarker\n" : "an AnnData file\n";
+  if (h5::exists(file, "X")) text += fmt::format("X          {}\n", shape_text(file, "X"));
+  for (const char* group : {"layers", "obsm", "varm", "obsp"})
+    text += fmt::format("{:<10} {}\n", group, listing(file, group, true));
+  for (const char* group : {"obs", "var", "uns"})
+    if (h5::is_group(file, group))
+      text += fmt::format("{:<10} {}\n", group, listing(file, group, false));
+  if (h5::exists(file, "raw/X")) text += fmt::format("raw        {}\n", shape_text(file, "raw/X"));
+  if (is_result && h5::exists(file, "obs/stamarker/codes")) text += domains_text(file);
+  if (is_result) text += "provenance\n" + texts_of(file, "uns/stamarker/provenance");
+  return text;
+}
+
+std::string describe_stage_file(hid_t file) {
+  std::string text = fmt::format("a file of a stamarker run, fingerprint {}\n",
+                                 h5::read_text_attribute(file, "fingerprint"));
+  for (const std::string& name : h5::names_in(file))
+    text += fmt::format("  {:<20} {}\n", name, shape_text(file, name));
+  return text;
+}
+
+std::string describe_input(const std::string& path) {
+  InputOptions options;
+  options.path = path;
+  const Dataset data = read_input(options);
+  const double share = static_cast<double>(data.counts.n_entries()) /
+                       std::max(1.0, static_cast<double>(data.n_spots()) * data.n_genes());
+  return fmt::format("counts     {} spots x {} genes, {:.1f} % non-zero\ncoordinates {}-D\n",
+                     data.n_spots(), data.n_genes(), 100 * share, data.coordinates.n_dims);
+}
+
+}  // namespace
+
+std::string describe_file(const std::string& path) {
+  if (is_anndata_file(path)) return describe_anndata(h5::open_to_read(path));
+  if (!std::filesystem::is_directory(path) && path.ends_with(".h5")) {
+    const h5::File file = h5::open_to_read(path);
+    if (h5::has_attribute(file, "fingerprint")) return describe_stage_file(file);
+  }
+  return describe_input(path);
+}
+
+}  // namespace stamarker

@@ -1,0 +1,16 @@
+#pragma once
+#include <exception>
+
+namespace stamarker {
+
+/// The run was asked to end early and has saved what it had; exit code 75 (EX_TEMPFAIL of
+/// sysexits.h: the same command, with --resume, goes on).
+struct Interrupted : std::exception {
+  const char* what() const noexcept override { return "interrupted; --resume continues"; }
+};
+
+/// From now on SIGTERM and SIGUSR1 ask the run to end; a second one ends it at once.
+void watch_for_interruption();
+bool is_interrupted();
+
+}  // namespace stamarker

@@ -1,0 +1,55 @@
+#include "app/machine.hpp"
+
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace stamarker {
+namespace {
+
+/// One number for each core that this rank may use, the same on all ranks for the same core of the
+/// same machine.
+std::vector<std::int64_t> cores() {
+  std::array<char, 256> host{};
+  gethostname(host.data(), host.size() - 1);
+  const auto machine = static_cast<std::int64_t>(std::hash<std::string>()(host.data()) >> 12);
+  std::vector<std::int64_t> found;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof(set), &set);
+  for (int core = 0; core < CPU_SETSIZE; ++core)
+    if (CPU_ISSET(core, &set)) found.push_back(machine * CPU_SETSIZE + core);
+  return found;
+}
+
+}  // namespace
+
+int available_threads(const Comm& world) {
+  const std::vector<std::int64_t> mine = cores();
+  const std::vector<std::int64_t> all = world.all_gather(std::span<const std::int64_t>(mine));
+  if (const char* given = std::getenv("OMP_NUM_THREADS")) {
+    const int threads = std::atoi(given);  // NOLINT(cert-err34-c): 0 when it is no number
+    if (threads > 0) return threads;
+  }
+  double share = 0;
+  for (const std::int64_t core : mine)
+    share += 1.0 / static_cast<double>(std::ranges::count(all, core));
+  return std::max(1, static_cast<int>(share + 1e-9));
+}
+
+PeakMemory peak_memory(const Comm& world) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const double mine = 1024.0 * static_cast<double>(usage.ru_maxrss);  // Linux counts kilobytes
+  return {.largest = world.max(mine), .total = world.sum(mine)};
+}
+
+}  // namespace stamarker

@@ -1,0 +1,251 @@
+#include "app/pipeline.hpp"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+
+#include "app/config_value.hpp"
+#include "app/interruption.hpp"
+#include "app/log.hpp"
+#include "app/machine.hpp"
+#include "app/stage_files.hpp"
+#include "app/stages/stages.hpp"
+#include "app/summary.hpp"
+#include "app/version.hpp"
+#include "base/error.hpp"
+#include "io/atomic_file.hpp"
+#include "model/saliency.hpp"
+
+namespace stamarker {
+namespace {
+
+using StageFunction = void (*)(RunContext&);
+
+StageFunction function_of(Stage stage) {
+  switch (stage) {
+    case Stage::prepare:
+      return write_prepare_stage;
+    case Stage::train:
+      return train_stage;
+    case Stage::cluster:
+      return cluster_stage;
+    case Stage::consensus:
+      return consensus_stage;
+    case Stage::classify:
+      return classify_stage;
+    case Stage::saliency:
+      return saliency_stage;
+    case Stage::svgs:
+      return svgs_stage;
+  }
+  throw std::logic_error("a stage without a function");
+}
+
+/// Read and checked on rank 0, the same on all ranks.
+Config load_on_root(const Comm& world, const PipelineRequest& request, Log& log) {
+  std::string text;
+  world.on_root([&] {
+    const LoadedConfig loaded = load_config(request.config_files, request.settings);
+    for (const std::string& warning : loaded.warnings) log.warn(warning);
+    loaded.config.validate();
+    text = to_yaml(loaded.config);
+  });
+  return parse_config(world.broadcast(text), "configuration").config;
+}
+
+Device device_of(const ComputeOptions& options) {
+  const std::vector<Device> devices = available_devices();
+  const bool has_gpu = std::ranges::count(devices, Device::cuda) > 0;
+  return options.device.value_or(has_gpu ? Device::cuda : Device::cpu);
+}
+
+/// Whether the stage's files are all there with the right fingerprint. On root alone.
+bool is_finished(const RunContext& run, Stage stage) {
+  const auto is_there = [&](const std::string& file) {
+    return std::filesystem::exists(file) &&
+           is_current(run.directory, run.fingerprints, stage, file);
+  };
+  switch (stage) {
+    case Stage::prepare:
+      return is_there(run.directory.prepared());
+    case Stage::cluster:
+      return is_there(run.directory.clusters());
+    case Stage::consensus:
+      return is_there(run.directory.consensus());
+    case Stage::svgs:
+      return is_there(run.directory.result());
+    case Stage::saliency:
+      return false;  // looks at its tiles itself
+    case Stage::train:
+    case Stage::classify:
+      break;
+  }
+  for (int m = 0; m < run.config.models; ++m) {
+    const bool is_training = stage == Stage::train;
+    const std::string file = is_training ? run.directory.model(m) : run.directory.classifier(m);
+    if (!is_there(file) || (is_training && !is_complete_model(file))) return false;
+  }
+  return true;
+}
+
+bool agreed_finished(const RunContext& run, Stage stage) {
+  int finished = 0;
+  run.world.on_root([&] { finished = is_finished(run, stage) ? 1 : 0; });
+  return run.world.max(finished) == 1;
+}
+
+/// Computes the stages of the request that are not there yet.
+void run_stages(RunContext& run, StageRange stages) {
+  using Clock = std::chrono::steady_clock;
+  for (const Stage stage : all_stages) {
+    if (!stages.holds(stage)) continue;
+    const bool is_in_memory = stage == Stage::prepare && run.world.max(run.prepared ? 1 : 0) == 1;
+    if (!is_in_memory && agreed_finished(run, stage)) {
+      run.log.info(fmt::format("{:<10} is there already", name_of(stage)));
+      continue;
+    }
+    const Clock::time_point start = Clock::now();
+    function_of(stage)(run);
+    run.world.barrier();
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    if (stage == Stage::prepare && !run.seconds.empty())
+      run.seconds.back().second += seconds;  // of reading and preparing, before there was a file
+    else
+      run.seconds.emplace_back(name_of(stage), seconds);
+    run.log.file_only(fmt::format("{} took {:.2f} s", name_of(stage), seconds));
+    run.stop_if_interrupted();
+  }
+}
+
+/// Reads and prepares the input on rank 0 if the first stage is to be computed.
+void prepare_in_memory(RunContext& run, StageRange stages, Existing existing) {
+  const bool is_replaced = existing == Existing::overwrite;
+  run.world.on_root([&] {
+    if (!stages.holds(Stage::prepare) || (!is_replaced && is_finished(run, Stage::prepare))) return;
+    const auto start = std::chrono::steady_clock::now();
+    run.prepared = prepare_input(run.config, run.log);
+    run.seconds.emplace_back(
+        name_of(Stage::prepare),
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  });
+}
+
+void open_directory(RunContext& run, RunDirectory& directory, const PipelineRequest& request) {
+  run.world.on_root([&] {
+    try {
+      directory.create();
+      clear_directory(directory, run.fingerprints, request.existing, request.stages);
+      write_text_file(directory.config(), to_yaml(run.config));
+      run.log.open(directory.log());
+    } catch (const InputError&) {
+      run.log.close();
+      directory.discard_if_new();
+      throw;
+    }
+  });
+}
+
+void describe(const RunContext& run) {
+  const Config& config = run.config;
+  run.log.info(fmt::format("stamarker {} ({}), {} ranks x {} threads, {}", version, commit,
+                           run.world.size(), run.n_threads, run.backend.description()));
+  run.log.info(fmt::format("profile    {}, {} models, {} domains, seed {}",
+                           yaml::write(config.profile), config.models, config.domains,
+                           config.seed));
+  if (run.plan.n_groups > config.models)
+    run.log.info(
+        fmt::format("           {} of {} model groups have nothing to train: there are {} "
+                    "models (compute.tile_groups shares a section out over ranks)",
+                    run.plan.n_groups - config.models, run.plan.n_groups, config.models));
+}
+
+/// What a run would do, on standard output.
+void describe_dry_run(RunContext& run) {
+  run.world.on_root([&] {
+    const Config& config = run.config;
+    const PreparedData data = prepare_input(config, run.log);
+    const int n_tiles = training_tiles(config.compute, data.n_spots());
+    const double spots = static_cast<double>(data.n_spots()) / n_tiles;
+    const double weights = static_cast<double>(data.n_genes()) * config.autoencoder.n_hidden;
+    const bool is_split = config.autoencoder.tied_update == TiedUpdate::split;
+    // Five arrays of spots x H, W1 with its gradients and moments, X by rows and by columns.
+    const double bytes =
+        4 * (5 * spots * config.autoencoder.n_hidden + (is_split ? 7 : 4) * weights) +
+        16.0 * static_cast<double>(data.expression.n_entries());
+    const int most = (config.models + run.plan.n_groups - 1) / run.plan.n_groups;
+    run.log.info(fmt::format(
+        "training   {} model groups of {} ranks, at most {} models a group, "
+        "{} tiles, about {} a rank",
+        run.plan.n_groups, run.plan.n_tile_ranks, most, n_tiles, readable_bytes(bytes)));
+    run.log.info(
+        fmt::format("saliency   {} tiles over {} ranks", saliency_tiles(data), run.world.size()));
+    run.log.info(fmt::format("\n# the configuration as it would be used\n{}", to_yaml(config)));
+  });
+}
+
+void run_in_directory(RunContext& run, RunDirectory& directory, const PipelineRequest& request) {
+  run.world.on_root([&] {
+    check_directory(directory, run.config, run.fingerprints, request.existing, request.stages);
+  });
+  describe(run);
+  prepare_in_memory(run, request.stages, request.existing);
+  open_directory(run, directory, request);
+  try {
+    run_stages(run, request.stages);
+  } catch (const InputError&) {
+    run.log.close();
+    const bool has_stage = !directory.files_of(Stage::prepare).empty();
+    if (run.is_root() && !has_stage) directory.discard_if_new();
+    throw;
+  } catch (const Interrupted&) {
+    run.log.info("interrupted: everything so far is saved; the same command with --resume goes on");
+    throw;
+  }
+  const PeakMemory memory = peak_memory(run.world);
+  if (run.seconds.empty())
+    run.log.info(
+        fmt::format("{} is complete for this configuration: nothing to do (--overwrite "
+                    "computes it anew)",
+                    directory.path()));
+  else
+    run.log.info(run_summary(run.seconds, memory, run.world.size(), directory,
+                             request.stages.holds(Stage::svgs)));
+}
+
+}  // namespace
+
+void run_pipeline(const Comm& world, const PipelineRequest& request) {
+  Log log(world.rank() == 0);
+  const Config config = load_on_root(world, request, log);
+  const ParallelPlan plan(world.rank(), world.size(), config.compute);
+  const int n_available = available_threads(world);
+  const int n_threads = config.compute.threads > 0 ? config.compute.threads : n_available;
+  omp_set_num_threads(n_threads);
+  std::unique_ptr<Backend> backend;
+  world.together([&] { backend = make_backend(device_of(config.compute)); });
+  std::string checksum;
+  world.on_root([&] { checksum = input_checksum(config.input.path); });
+  checksum = world.broadcast(checksum);
+
+  RunDirectory directory(config.output);
+  const Fingerprints fingerprints(config, checksum);
+  RunContext run{.world = world,
+                 .config = config,
+                 .directory = directory,
+                 .fingerprints = fingerprints,
+                 .log = log,
+                 .backend = *backend,
+                 .plan = plan,
+                 .n_threads = n_threads,
+                 .input_checksum = checksum,
+                 .prepared = {},
+                 .seconds = {}};
+  if (request.is_dry_run) return describe_dry_run(run);
+  watch_for_interruption();
+  run_in_directory(run, directory, request);
+}
+
+}  // namespace stamarker

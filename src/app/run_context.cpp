@@ -1,0 +1,40 @@
+#include "app/run_context.hpp"
+
+#include <fmt/format.h>
+
+#include "app/interruption.hpp"
+#include "app/stage_files.hpp"
+#include "base/error.hpp"
+
+namespace stamarker {
+
+ParallelPlan::ParallelPlan(int rank, int n_ranks, const ComputeOptions& options) {
+  if (n_ranks % options.tile_groups != 0)
+    throw InputError(
+        fmt::format("compute.tile_groups = {} (the number of ranks, {}, must be a multiple of it)",
+                    options.tile_groups, n_ranks));
+  n_tile_ranks = options.tile_groups;
+  n_groups = n_ranks / n_tile_ranks;
+  group = rank / n_tile_ranks;
+  tile_rank = rank % n_tile_ranks;
+}
+
+int training_tiles(const ComputeOptions& options, int n_spots) {
+  constexpr int most_spots = 50'000;
+  if (options.tiles > 0) return options.tiles;
+  const int fewest = (n_spots + most_spots - 1) / most_spots;
+  return (fewest + options.tile_groups - 1) / options.tile_groups * options.tile_groups;
+}
+
+const PreparedData& RunContext::data() {
+  world.together([&] {
+    if (!prepared) prepared = read_prepared(directory.prepared(), PreparedParts::without_counts);
+  });
+  return *prepared;
+}
+
+void RunContext::stop_if_interrupted() const {
+  if (world.max(is_interrupted() ? 1 : 0) == 1) throw Interrupted();
+}
+
+}  // namespace stamarker

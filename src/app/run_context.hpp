@@ -1,0 +1,54 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "app/config.hpp"
+#include "app/fingerprint.hpp"
+#include "app/log.hpp"
+#include "app/run_directory.hpp"
+#include "comm/comm.hpp"
+#include "data/dataset.hpp"
+#include "kernels/backend.hpp"
+
+namespace stamarker {
+
+/// Who trains what: the world is n_groups model groups times tile_groups tile ranks; ranks of a
+/// group stand side by side.
+struct ParallelPlan {
+  int n_groups = 1, group = 0;
+  int n_tile_ranks = 1, tile_rank = 0;
+
+  /// Throws InputError unless the number of ranks is a multiple of compute.tile_groups.
+  ParallelPlan(int rank, int n_ranks, const ComputeOptions& options);
+  ParallelPlan() = default;
+};
+
+/// compute.tiles, or for `auto` the smallest multiple of compute.tile_groups whose tiles hold at
+/// most 50,000 spots, some 0.5 GB of activations at H 512.
+int training_tiles(const ComputeOptions& options, int n_spots);
+
+/// What the stages of one run share.
+struct RunContext {
+  const Comm& world;
+  const Config& config;
+  const RunDirectory& directory;
+  const Fingerprints& fingerprints;
+  Log& log;
+  Backend& backend;
+  ParallelPlan plan;
+  int n_threads = 1;
+  std::string input_checksum;
+  std::optional<PreparedData> prepared;  // without counts, once a stage has asked for it
+  std::vector<std::pair<std::string, double>> seconds;  // of each stage computed here
+
+  bool is_root() const { return world.rank() == 0; }
+  Block my_models() const { return block_of(world.rank(), world.size(), config.models); }
+  /// Read from prepared.h5 when no stage before this one left it in memory. Collective.
+  const PreparedData& data();
+  /// Throws Interrupted on all ranks when any was asked to end. Collective.
+  void stop_if_interrupted() const;
+};
+
+}  // namespace stamarker

@@ -1,0 +1,78 @@
+#include "app/simulate_command.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+#include "io/section_file.hpp"
+
+namespace stamarker {
+namespace {
+
+constexpr const char* footer = R"(
+Examples:
+  stamarker simulate section.h5ad
+  stamarker simulate section.h5ad --spots 5000 --domains 8 --shape blobs --layout random --seed 3
+
+The truth stands in obs/domain, var/kind (domain_svg, gradient, noise) and var/svg_of.)";
+
+/// The domains' names as codes of a categorical column.
+std::vector<std::string> domain_names(int n_domains) {
+  std::vector<std::string> names;
+  for (int k = 0; k < n_domains; ++k) names.push_back(fmt::format("domain_{}", k));
+  return names;
+}
+
+}  // namespace
+
+void add_simulate_options(CLI::App& command, SimulateArguments& arguments) {
+  SimulateOptions& o = arguments.options;
+  const auto option = [&](const char* name, auto& value, const char* meaning) {
+    command.add_option(name, value, meaning)->capture_default_str();
+  };
+  command.footer(footer);
+  command.add_option("FILE", arguments.file, ".h5ad to write")->required();
+  option("--spots", o.n_spots, "spots; hexagonal: rounded up to fill the last row");
+  option("--genes", o.n_genes, "genes");
+  option("--domains", o.n_domains, "domains");
+  command.add_option("--layout", o.layout, "of the spots: hexagonal (as Visium) or random")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, SpotLayout>{
+          {"hexagonal", SpotLayout::hexagonal}, {"random", SpotLayout::random}}));
+  command.add_option("--shape", o.shape, "of the domains: layers (as the cortex) or blobs")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, DomainShape>{
+          {"layers", DomainShape::layers}, {"blobs", DomainShape::blobs}}));
+  option("--spacing", o.spacing_um, "micrometres between neighbouring spots");
+  option("--svgs-per-domain", o.svgs_per_domain, "genes raised in each domain");
+  option("--fold-change", o.fold_change, "of such a gene inside its domain");
+  option("--gradient-genes", o.n_gradient_genes, "genes that rise smoothly across all domains");
+  option("--gradient-fold", o.gradient_fold, "between the two ends of a gradient");
+  option("--mean-counts", o.mean_counts, "counts of a spot over all genes");
+  option("--gene-spread", o.gene_spread, "standard deviation of the log mean over genes");
+  option("--depth-spread", o.depth_spread, "standard deviation of the log depth over spots");
+  option("--dispersion", o.dispersion, "phi of the variance mu + phi mu^2");
+  option("--dropout", o.dropout, "share of entries lost beyond that, 0 .. 1");
+  option("--seed", o.seed, "of every random number");
+}
+
+void run_simulate(const SimulateArguments& arguments) {
+  const SimulateOptions& options = arguments.options;
+  options.validate();
+  const SimulatedSection section = simulate(options);
+  const std::vector<std::string> names = domain_names(options.n_domains);
+  std::vector<std::string> kinds, svg_of;
+  for (std::size_t g = 0; g < section.truth.kind.size(); ++g) {
+    kinds.emplace_back(name_of(section.truth.kind[g]));
+    const int k = section.truth.gene_domain[g];
+    svg_of.push_back(k >= 0 ? names[k] : "none");
+  }
+  Frame obs, var;
+  obs.set(categorical_column("domain", section.truth.domain, names));
+  var.set({.name = "kind", .values = kinds});
+  var.set({.name = "svg_of", .values = svg_of});
+  write_section(arguments.file, section.data, obs, var);
+  fmt::print("{}: {} spots x {} genes, {} domains\n", arguments.file, section.data.n_spots(),
+             section.data.n_genes(), options.n_domains);
+}
+
+}  // namespace stamarker

@@ -1,0 +1,42 @@
+#include "cluster/consensus.hpp"
+
+#include <fmt/format.h>
+
+#include "app/stage_files.hpp"
+#include "app/stages/stages.hpp"
+#include "cluster/consensus_embedding.hpp"
+
+namespace stamarker {
+
+void consensus_stage(RunContext& run) {
+  const PreparedData& data = run.data();
+  run.world.on_root([&] {
+    const Config& config = run.config;
+    const std::vector<std::int32_t> labels = read_labels(run.directory.clusters());
+    ConsensusFile found;
+    found.consensus = consensus(labels, config.models, config.domains, config.consensus,
+                                data.coordinates, data.section);
+    found.agreement = mean_agreement(labels, config.models);
+    const int n_latent = config.autoencoder.n_latent;
+    found.embedding = consensus_embedding(
+        data.n_spots(), n_latent, config.models,
+        [&](int model, std::int64_t first_spot, std::span<float> rows) {
+          read_embedding_rows(run.directory.model(model), first_spot, n_latent, rows);
+        });
+    write_consensus(run.directory.consensus(), run.fingerprints.of(Stage::consensus), found);
+    run.log.info(
+        fmt::format("consensus  {} domains from {} distinct label tuples, agreement "
+                    "between models {:.3f} (mean adjusted Rand index)",
+                    found.consensus.n_domains, found.consensus.n_tuples, found.agreement));
+    if (found.consensus.joined_share > 0)
+      run.log.warn(
+          fmt::format("{:.2f} % of the spots have a label tuple beyond the "
+                      "consensus.max_tuples = {} most frequent and joined the nearest",
+                      100 * found.consensus.joined_share, config.consensus.max_tuples));
+    if (found.consensus.n_domains < config.domains)
+      run.log.warn(fmt::format("{} of {} domains are left after consensus.refine = {}",
+                               found.consensus.n_domains, config.domains, config.consensus.refine));
+  });
+}
+
+}  // namespace stamarker

@@ -1,0 +1,40 @@
+#include "model/saliency.hpp"
+
+#include <fmt/format.h>
+
+#include "app/stage_files.hpp"
+#include "app/stages/stages.hpp"
+
+namespace stamarker {
+
+void saliency_stage(RunContext& run) {
+  const Config& config = run.config;
+  const PreparedData& data = run.data();
+  const int n_tiles = saliency_tiles(data);
+  const Block tiles = block_of(run.world.rank(), run.world.size(), n_tiles);
+  const std::string& fingerprint = run.fingerprints.of(Stage::saliency);
+  run.world.together([&] {
+    if (tiles.size() == 0) return;
+    const Consensus consensus = read_consensus(run.directory.consensus()).consensus;
+    std::vector<std::vector<float>> parameters;
+    std::vector<Classifier> classifiers;
+    for (int m = 0; m < config.models; ++m) {
+      parameters.push_back(read_model_parameters(run.directory.model(m)));
+      classifiers.push_back(read_classifier(run.directory.classifier(m)));
+    }
+    std::vector<StackedModel> models;
+    for (int m = 0; m < config.models; ++m) models.push_back({parameters[m], &classifiers[m]});
+    Progress progress(run.log, "saliency", tiles.size());
+    for (int t = tiles.begin; t < tiles.end; ++t) {
+      const std::string file = run.directory.saliency_tile(t);
+      if (fingerprint_of_file(file) == fingerprint) continue;
+      const TileSaliency tile =
+          tile_saliency(run.backend, data, t, models, config.autoencoder, config.classifier,
+                        consensus.domain, consensus.n_domains, config.svgs.transform);
+      write_tile_saliency(file, fingerprint, tile, config.saliency.write);
+      progress.at(t + 1 - tiles.begin, [&] { return fmt::format("tile {}", t); });
+    }
+  });
+}
+
+}  // namespace stamarker
