@@ -1,0 +1,247 @@
+"""Files of today's anndata, whole and damaged."""
+
+import shutil
+
+import anndata
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse
+from support import assert_same_frame, dense, dump, refusal, section
+
+
+def assert_same(mine, theirs, matrix=None):
+    np.testing.assert_array_equal(dense(mine.X), dense(theirs.X if matrix is None else matrix))
+    np.testing.assert_array_equal(mine.obsm["spatial"], np.asarray(theirs.obsm["spatial"], dtype=float))
+    assert_same_frame(mine.obs, theirs.obs)
+    assert_same_frame(mine.var, theirs.var)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, scipy.sparse.csr_matrix, scipy.sparse.csc_matrix])
+@pytest.mark.parametrize("number", ["float32", "float64", "int64", "uint16", "int8", "float16"])
+def test_reads_x_of_every_layout_and_number_type(tmp_path, kind, number):
+    if kind is not np.asarray and number == "float16":
+        pytest.skip("scipy has no sparse float16")
+    data = section()
+    data.X = kind(dense(data.X).astype(number))
+    data.write_h5ad(tmp_path / "in.h5ad")
+
+    mine, left_out = dump(tmp_path / "in.h5ad", tmp_path)
+
+    assert_same(mine, data)
+    assert left_out == []
+
+
+def test_reads_compressed_chunks_and_a_named_index(tmp_path):
+    data = section()
+    data.obs.index.name = "barcode"
+    data.write_h5ad(tmp_path / "in.h5ad", compression="gzip")
+
+    mine, _ = dump(tmp_path / "in.h5ad", tmp_path)
+
+    assert_same(mine, data)
+    assert mine.obs.index.name == "barcode"
+
+
+def test_reads_a_layer_and_raw(tmp_path):
+    data = section()
+    data.layers["counts"] = data.X * 3
+    whole = data.copy()
+    whole.X = whole.X * 5
+    data = data[:, 2:9].copy()
+    data.raw = whole
+    data.write_h5ad(tmp_path / "in.h5ad")
+
+    layer, _ = dump(tmp_path / "in.h5ad", tmp_path, "counts")
+    raw, _ = dump(tmp_path / "in.h5ad", tmp_path, "raw")
+
+    assert_same(layer, data, matrix=data.layers["counts"])
+    np.testing.assert_array_equal(dense(raw.X), dense(whole.X))
+    assert_same_frame(raw.var, whole.var)
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        lambda n: np.arange(2 * n, dtype=np.int64).reshape(n, 2),
+        lambda n: np.arange(3 * n, dtype=np.float32).reshape(n, 3),
+        lambda n: np.asfortranarray(np.arange(2 * n, dtype=np.float64).reshape(n, 2)),
+    ],
+)
+def test_reads_coordinates_of_two_and_three_dimensions(tmp_path, places):
+    data = section()
+    data.obsm["where"] = places(data.n_obs)
+    data.write_h5ad(tmp_path / "in.h5ad")
+
+    mine, _ = dump(tmp_path / "in.h5ad", tmp_path, "X", "where")
+
+    np.testing.assert_array_equal(mine.obsm["spatial"], data.obsm["where"])
+
+
+def test_reads_coordinates_from_a_table(tmp_path):
+    data = section()
+    places = pd.DataFrame({"x": np.arange(data.n_obs), "y": np.arange(data.n_obs) * 0.5}, index=data.obs_names)
+    data.obsm["spatial"] = places
+    data.write_h5ad(tmp_path / "in.h5ad")
+
+    mine, _ = dump(tmp_path / "in.h5ad", tmp_path)
+
+    np.testing.assert_array_equal(mine.obsm["spatial"], places.to_numpy())
+
+
+@pytest.mark.parametrize("column, names", [
+    ("kind", ["c", "a", "b"]), ("grade", ["1", "2", "3"]), ("slice", ["2", "10"]), ("batch", ["p", "q"])])
+def test_names_sections_in_the_order_of_categories_or_values(tmp_path, column, names):
+    data = section()
+    data.obs["slice"] = np.where(np.arange(data.n_obs) % 2, 10, 2)
+    data.obs["batch"] = np.where(np.arange(data.n_obs) % 3, "q", "p")
+    data.write_h5ad(tmp_path / "in.h5ad")
+
+    mine, _ = dump(tmp_path / "in.h5ad", tmp_path, "X", "spatial", column)
+
+    assert list(mine.obs["section"].cat.categories) == names
+    assert list(mine.obs["section"]) == [str(value) for value in data.obs[column]]
+
+
+def test_sorts_indices_sums_duplicates_and_drops_zeros(tmp_path):
+    data = section(3, 4)
+    data.write_h5ad(tmp_path / "in.h5ad")
+    with h5py.File(tmp_path / "in.h5ad", "r+") as file:
+        for name, values in {"data": [1, 2, 3, 4, 0, 5, -5], "indices": [3, 0, 3, 1, 2, 2, 2],
+                             "indptr": [0, 3, 3, 7]}.items():
+            del file["X"][name]
+            file["X"][name] = np.array(values)
+
+    mine, _ = dump(tmp_path / "in.h5ad", tmp_path)
+
+    np.testing.assert_array_equal(dense(mine.X), [[2, 0, 0, 4], [0, 0, 0, 0], [0, 4, 0, 0]])
+    assert mine.X.nnz == 3
+
+
+def test_names_columns_that_a_frame_cannot_hold(tmp_path):
+    data = section()
+    data.write_h5ad(tmp_path / "in.h5ad")
+    with h5py.File(tmp_path / "in.h5ad", "r+") as file:
+        file["obs/pair"] = np.zeros((data.n_obs, 2))
+        file["obs"].attrs["column-order"] = [*file["obs"].attrs["column-order"], "pair"]
+
+    mine, left_out = dump(tmp_path / "in.h5ad", tmp_path)
+
+    assert left_out == ["obs/pair"]
+    assert_same_frame(mine.obs, data.obs)
+
+
+def damaged(change):
+    return lambda file: change(file)
+
+
+def set_x(name, value):
+    def change(file):
+        values = file["X"][name][()]
+        values[5] = value
+        file["X"][name][...] = values
+    return change
+
+
+def rename(old, new):
+    return lambda file: file.move(old, new)
+
+
+def drop_attribute(path, name):
+    def change(file):
+        del file[path].attrs[name]
+    return change
+
+
+def replace(path, value):
+    def change(file):
+        del file[path]
+        file[path] = value
+    return change
+
+
+@pytest.mark.parametrize("change, says", [
+    (rename("obsm/spatial", "obsm/X_pca"), ["obsm/spatial", "X_pca", "input.spatial_key"]),
+    (rename("X", "Y"), ["no X"]),
+    (rename("var", "genes"), ["neither AnnData"]),
+    (drop_attribute("X", "encoding-type"), ["not a sparse matrix"]),
+    (drop_attribute("X", "shape"), ["attribute shape"]),
+    (drop_attribute("obs", "_index"), None),
+    (rename("obs/_index", "obs/other"), ["obs has no index"]),
+    (set_x("indices", -1), ["index -1 of 17"]),
+    (set_x("indices", 17), ["index 17 of 17"]),
+    (set_x("indptr", 2**31 - 1), ["indptr does not ascend"]),
+    (replace("X/indptr", np.arange(5)), ["indptr has 5 entries, 32 expected"]),
+    (replace("X/data", np.ones(3)), ["3 values"]),
+    (replace("X/data", ["a", "b"]), ["X/data does not hold numbers"]),
+    (rename("X/indices", "X/other"), ["no dataset X/indices"]),
+    (replace("X", np.ones((31, 16))), ["16 columns", "var has 17"]),
+    (replace("X", np.ones((30, 17))), ["30 rows", "obs has 31"]),
+    (replace("X", np.ones(31)), ["1 dimensions"]),
+    (replace("obsm/spatial", np.ones((31, 4))), ["shape (31, 4)", "2 or 3 coordinates"]),
+    (replace("obsm/spatial", np.ones((30, 2))), ["shape (30, 2)", "31 spots"]),
+    (replace("obsm/spatial", np.ones(31)), ["shape (31)"]),
+    (replace("obs/kind/codes", np.full(31, 9, dtype=np.int8)), ["obs/kind", "code 9 of 4"]),
+    (replace("obs/flag", np.ones(30)), ["obs/flag has 30 rows"]),
+])
+def test_refuses_a_damaged_file_in_one_line(tmp_path, change, says):
+    path = tmp_path / "in.h5ad"
+    section().write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        change(file)
+
+    if says is None:  # an index named as usual needs no attribute
+        dump(path, tmp_path)
+        return
+    message = refusal(path, tmp_path)
+
+    assert str(path) in message
+    for part in says:
+        assert part in message
+
+
+def test_refuses_wrong_options_and_says_what_there_is(tmp_path):
+    path = tmp_path / "in.h5ad"
+    data = section()
+    data.layers["raw_counts"] = data.X
+    data.write_h5ad(path)
+
+    assert "raw_counts" in refusal(path, tmp_path, "counts")
+    assert "no raw" in refusal(path, tmp_path, "raw")
+    assert "kind" in refusal(path, tmp_path, "X", "spatial", "sample")
+    assert "spot 0 µ has no value" in refusal(path, tmp_path, "X", "spatial", "holes")
+
+
+def test_refuses_files_that_are_not_there_or_not_hdf5(tmp_path):
+    (tmp_path / "text.h5ad").write_text("not HDF5")
+    (tmp_path / "empty").mkdir()
+
+    assert "does not exist" in refusal(tmp_path / "none.h5ad", tmp_path)
+    assert "not an HDF5 file" in refusal(tmp_path / "text.h5ad", tmp_path)
+    assert "matrix.mtx" in refusal(tmp_path / "empty", tmp_path)
+
+
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_refuses_a_file_truncated_anywhere(tmp_path, compression):
+    section(200, 100).write_h5ad(tmp_path / "whole.h5ad", compression=compression)
+    size = (tmp_path / "whole.h5ad").stat().st_size
+    for share in (0.001, 0.1, 0.3, 0.6, 0.9, 0.999):
+        shutil.copy(tmp_path / "whole.h5ad", tmp_path / "cut.h5ad")
+        with open(tmp_path / "cut.h5ad", "r+b") as file:
+            file.truncate(int(size * share))
+        message = refusal(tmp_path / "cut.h5ad", tmp_path)
+        assert "cut.h5ad" in message
+
+
+def test_refuses_a_file_with_holes_in_its_chunks(tmp_path):
+    """Bytes of compressed chunks are overwritten: the size is right, the contents are not."""
+    path = tmp_path / "in.h5ad"
+    section(300, 200).write_h5ad(path, compression="gzip")
+    with h5py.File(path) as file:
+        chunk = file["X/data"].id.get_chunk_info(0)
+    with open(path, "r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(b"\xff" * chunk.size)
+
+    assert "X/data cannot be read" in refusal(path, tmp_path)
