@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <sstream>
 
 #include "base/error.hpp"
 
@@ -21,11 +22,15 @@ struct Log::Content {
   bool is_terminal = isatty(STDOUT_FILENO) == 1;
   bool has_status = false;
 
-  void to_file(const std::string& line) {
-    if (file)
-      file->info(line);
-    else
-      early.push_back(line);
+  /// Every line of a text gets its own time.
+  void to_file(const std::string& text) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      if (file)
+        file->info(line);
+      else
+        early.push_back(line);
+    }
   }
 };
 
