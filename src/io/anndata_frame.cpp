@@ -120,7 +120,8 @@ std::optional<Column> legacy_categorical(hid_t file, const std::string& where,
   const auto n = static_cast<std::int64_t>(size_of(known));
   for (const std::int64_t code : converted<std::int64_t>(column.values))
     if (code >= n || code < -1) return std::nullopt;
-  return categorical(where, column.name, column.values, std::move(known), false);
+  return categorical(h5::file_name(file) + ": " + where, column.name, column.values,
+                     std::move(known), false);
 }
 
 Frame read_compound(hid_t file, const std::string& name, std::vector<std::string>& left_out) {
@@ -214,7 +215,7 @@ Frame read_frame(hid_t file, const std::string& name, std::vector<std::string>& 
   }
   for (const std::string& column_name : names) {
     if (column_name == frame.index_name || column_name == "__categories") continue;
-    auto column = read_column(group, name, column_name);
+    auto column = read_column(group, h5::file_name(file) + ": " + name, column_name);
     if (!column) {
       left_out.push_back(name + "/" + column_name);
       continue;

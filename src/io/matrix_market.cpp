@@ -185,7 +185,13 @@ Loaded load_matrix_market(const fs::path& folder, Part part) {
   fs::path table;
   for (const char* name : {"coordinates.csv", "coordinates.tsv"})
     if (table.empty()) table = plain_or_gzip(folder, name);
-  if (has_tissue_positions(folder) || table.empty()) {
+  if (!has_tissue_positions(folder) && table.empty())
+    throw InputError(
+        folder.string() +
+        " tells no places: neither spatial/tissue_positions.csv (or "
+        "tissue_positions_list.csv) there or one folder up, nor coordinates.csv (name, "
+        "x, y)");
+  if (has_tissue_positions(folder)) {
     add_tissue_positions(folder, part, loaded);
   } else if (part == Part::everything) {
     add_coordinates(table, loaded.data);

@@ -123,7 +123,8 @@ def test_carries_over_the_inputs_own_parts(tmp_path):
 
     result = read_without_warnings(path)
 
-    assert_same_frame(result.obs, expected.obs, [c for c in data.obs if c != "stamarker"])
+    obs = data.obs[np.arange(data.n_obs) % 3 != 2]  # unused categories stay, as their colours do
+    assert_same_frame(result.obs, obs, [c for c in obs if c != "stamarker"])
     assert_same_frame(result.var, expected.var, ["gene_ids", "weight"])
     assert "stamarker_svg_9" not in result.var and "stamarker_embedding_9" not in result.obsm
     for key in ("spatial", "X_pca", "cube"):
