@@ -48,6 +48,7 @@ std::vector<Point> relative_positions(const Coordinates& coordinates) {
     high = {std::max(high.x, p[0]), std::max(high.y, p[1])};
   }
   std::vector<Point> relative;
+  relative.reserve(coordinates.n_spots());
   for (int i = 0; i < coordinates.n_spots(); ++i) {
     const double* p = coordinates.spot(i);
     relative.push_back({(p[0] - low.x) / (high.x - low.x), (p[1] - low.y) / (high.y - low.y)});

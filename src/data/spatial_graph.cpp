@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <exception>
 #include <limits>
 #include <map>
 #include <nanoflann.hpp>
@@ -16,12 +17,17 @@ namespace stamarker {
 namespace {
 
 struct Neighbor {
-  std::int32_t spot = -1;  // -1: there is none
-  double distance = 0;     // Euclidean
+  std::int32_t spot = 0;
+  double distance = 0;  // Euclidean
+};
+/// For each spot the other spots it chose, in ascending order of distance.
+using Choices = std::vector<std::vector<Neighbor>>;
 
-  bool operator<(const Neighbor& other) const {
-    return distance != other.distance ? distance < other.distance : spot < other.spot;
-  }
+/// How far and how many each spot may choose, and which spots are asked: every n-th.
+struct Search {
+  double radius = std::numeric_limits<double>::infinity();
+  std::size_t capacity = 1;
+  int stride = 1;
 };
 
 /// The spots of one section, as nanoflann wants to see them.
@@ -76,25 +82,36 @@ template <int NDims>
 using Tree = nanoflann::KDTreeSingleIndexAdaptor<nanoflann::L2_Simple_Adaptor<double, Section>,
                                                  Section, NDims, std::uint32_t>;
 
-/// For each spot of the section its `capacity` nearest other spots closer than `radius`, padded.
 template <int NDims>
-void search(const Section& section, std::size_t capacity, double radius,
-            std::vector<Neighbor>& nearest) {
-  const Tree<NDims> tree(NDims, section, nanoflann::KDTreeSingleIndexAdaptorParams(12));
-  const auto n_spots = static_cast<std::int64_t>(section.spots.size());
-#pragma omp parallel for schedule(dynamic, 256)
-  for (std::int64_t local = 0; local < n_spots; ++local) {
-    const std::int32_t spot = section.spots[local];
-    NearestSet set(capacity + 1, radius * radius);  // the spot finds itself too
-    tree.findNeighbors(set, section.coordinates.spot(spot), nanoflann::SearchParams());
-    std::size_t at = static_cast<std::size_t>(spot) * capacity;
-    const std::size_t end = at + capacity;
-    for (const auto& [squared_distance, other] : set.found()) {
-      const double distance = std::sqrt(squared_distance);
-      if (other == local || !(distance < radius) || at == end) continue;
-      nearest[at++] = {section.spots[other], distance};
-    }
+std::vector<Neighbor> chosen_by(const Tree<NDims>& tree, const Section& section, std::int32_t local,
+                                const Search& search) {
+  NearestSet set(search.capacity + 1, search.radius * search.radius);  // it finds itself too
+  tree.findNeighbors(set, section.coordinates.spot(section.spots[local]),
+                     nanoflann::SearchParams());
+  std::vector<Neighbor> chosen;
+  chosen.reserve(set.size());
+  for (const auto& [squared_distance, other] : set.found()) {
+    const double distance = std::sqrt(squared_distance);
+    if (static_cast<std::int32_t>(other) == local || !(distance < search.radius)) continue;
+    if (chosen.size() == search.capacity) break;  // so many lie at this very place
+    chosen.push_back({section.spots[other], distance});
   }
+  return chosen;
+}
+
+template <int NDims>
+void choose(const Section& section, const Search& search, Choices& choices) {
+  const Tree<NDims> tree(NDims, section, nanoflann::KDTreeSingleIndexAdaptorParams(12));
+  const auto n_spots = static_cast<std::int32_t>(section.spots.size());
+  std::exception_ptr failure;  // none may leave the parallel region
+#pragma omp parallel for schedule(dynamic, 256)
+  for (std::int32_t local = 0; local < n_spots; local += search.stride) try {
+      choices[section.spots[local]] = chosen_by<NDims>(tree, section, local, search);
+    } catch (...) {
+#pragma omp critical(stamarker_search)
+      failure = std::current_exception();
+    }
+  if (failure) std::rethrow_exception(failure);
 }
 
 std::vector<Section> sections_of(const Coordinates& coordinates,
@@ -103,6 +120,7 @@ std::vector<Section> sections_of(const Coordinates& coordinates,
   std::map<std::int32_t, std::vector<std::int32_t>> spots;
   for (int i = 0; i < coordinates.n_spots(); ++i) spots[section[i]].push_back(i);
   std::vector<Section> sections;
+  sections.reserve(spots.size());
   for (auto& [index, members] : spots) sections.push_back({coordinates, std::move(members)});
   return sections;
 }
@@ -118,29 +136,28 @@ void check_coordinates(const Coordinates& coordinates) {
             d, i, value));
 }
 
-/// [n_spots, capacity]: neighbours of each spot in ascending order of distance, padded with -1.
-std::vector<Neighbor> neighbors(const Coordinates& coordinates,
-                                std::span<const std::int32_t> section, std::size_t capacity,
-                                double radius) {
+Choices choices_of(const Coordinates& coordinates, std::span<const std::int32_t> section,
+                   Search search) {
   check_coordinates(coordinates);
-  std::vector<Neighbor> nearest(static_cast<std::size_t>(coordinates.n_spots()) * capacity);
+  search.capacity = std::min(search.capacity, static_cast<std::size_t>(coordinates.n_spots()));
+  Choices choices(static_cast<std::size_t>(coordinates.n_spots()));
   for (const Section& one : sections_of(coordinates, section)) {
     if (coordinates.n_dims == 2)
-      search<2>(one, capacity, radius, nearest);
+      choose<2>(one, search, choices);
     else
-      search<3>(one, capacity, radius, nearest);
+      choose<3>(one, search, choices);
   }
-  return nearest;
+  return choices;
 }
 
 /// Turns "j chose i" into rows of i. Sources arrive in ascending order, so rows ascend.
-SpatialGraph graph_of_choices(int n_spots, std::size_t capacity,
-                              const std::vector<Neighbor>& nearest) {
+SpatialGraph graph_of(const Choices& choices) {
+  const auto n_spots = static_cast<std::int32_t>(choices.size());
   SpatialGraph graph;
-  graph.row_start.assign(static_cast<std::size_t>(n_spots) + 1, 1);
+  graph.row_start.assign(choices.size() + 1, 1);
   graph.row_start[0] = 0;
-  for (const Neighbor& chosen : nearest)
-    if (chosen.spot >= 0) ++graph.row_start[chosen.spot + 1];
+  for (const auto& chosen : choices)
+    for (const Neighbor& one : chosen) ++graph.row_start[one.spot + 1];
   for (int i = 0; i < n_spots; ++i) graph.row_start[i + 1] += graph.row_start[i];
   graph.source.resize(graph.n_edges());
   graph.distance.resize(graph.n_edges());
@@ -151,19 +168,16 @@ SpatialGraph graph_of_choices(int n_spots, std::size_t capacity,
   };
   for (std::int32_t j = 0; j < n_spots; ++j) {
     add(j, j, 0);
-    for (std::size_t k = 0; k < capacity; ++k)
-      if (const Neighbor& chosen = nearest[j * capacity + k]; chosen.spot >= 0)
-        add(chosen.spot, j, chosen.distance);
+    for (const Neighbor& one : choices[j]) add(one.spot, j, one.distance);
   }
   return graph;
 }
 
 /// Distances to the k-th nearest spot, over all spots that have so many.
-std::vector<double> kth_distances(const std::vector<Neighbor>& nearest, std::size_t capacity,
-                                  std::size_t k) {
+std::vector<double> kth_distances(const Choices& choices, std::size_t k) {
   std::vector<double> distances;
-  for (std::size_t at = k - 1; at < nearest.size(); at += capacity)
-    if (nearest[at].spot >= 0) distances.push_back(nearest[at].distance);
+  for (const auto& chosen : choices)
+    if (chosen.size() >= k) distances.push_back(chosen[k - 1].distance);
   return distances;
 }
 
@@ -178,37 +192,39 @@ double median(std::vector<double> values) {
 
 SpatialGraph radius_graph(const Coordinates& coordinates, std::span<const std::int32_t> section,
                           double radius, int max_neighbors) {
-  const auto capacity = static_cast<std::size_t>(max_neighbors);
-  return graph_of_choices(coordinates.n_spots(), capacity,
-                          neighbors(coordinates, section, capacity, radius));
+  return graph_of(
+      choices_of(coordinates, section,
+                 {.radius = radius, .capacity = static_cast<std::size_t>(max_neighbors)}));
 }
 
 SpatialGraph nearest_graph(const Coordinates& coordinates, std::span<const std::int32_t> section,
                            int k) {
-  const auto capacity = static_cast<std::size_t>(k);
-  constexpr double any = std::numeric_limits<double>::infinity();
-  return graph_of_choices(coordinates.n_spots(), capacity,
-                          neighbors(coordinates, section, capacity, any));
+  return graph_of(choices_of(coordinates, section, {.capacity = static_cast<std::size_t>(k)}));
 }
 
 double automatic_radius(const Coordinates& coordinates, std::span<const std::int32_t> section) {
   constexpr std::size_t target = 6;
-  constexpr std::size_t capacity = 24;  // enough for 6 on average where spots are uneven
-  constexpr double any = std::numeric_limits<double>::infinity();
-  const std::vector<Neighbor> nearest = neighbors(coordinates, section, capacity, any);
+  // Four times as many, so that 6 on average is reached where spots are uneven; of a large section
+  // every n-th spot says enough.
+  const Choices nearest =
+      choices_of(coordinates, section,
+                 {.capacity = 4 * target, .stride = 1 + coordinates.n_spots() / 100'000});
 
   std::array<double, 10> d{};  // d[k]: median distance to the k-th nearest
-  for (std::size_t k = 1; k < d.size(); ++k) d[k] = median(kth_distances(nearest, capacity, k));
+  for (std::size_t k = 1; k < d.size(); ++k) d[k] = median(kth_distances(nearest, k));
   for (const std::size_t k : {6, 5, 7, 4, 8})
     if (d[k] > 0 && d[k + 1] > 1.2 * d[k]) return (d[k] + d[k + 1]) / 2;
 
   std::vector<double> distances;
-  for (const Neighbor& one : nearest)
-    if (one.spot >= 0 && one.distance > 0) distances.push_back(one.distance);
+  std::size_t n_asked = 0;
+  for (const auto& chosen : nearest) {
+    n_asked += chosen.empty() ? 0 : 1;
+    for (const Neighbor& one : chosen)
+      if (one.distance > 0) distances.push_back(one.distance);
+  }
   if (distances.empty()) return 0;
-  const std::size_t wanted = static_cast<std::size_t>(coordinates.n_spots()) * target;
-  const auto last =
-      distances.begin() + static_cast<std::ptrdiff_t>(std::min(wanted, distances.size()) - 1);
+  const auto last = distances.begin() +
+                    static_cast<std::ptrdiff_t>(std::min(n_asked * target, distances.size()) - 1);
   std::nth_element(distances.begin(), last, distances.end());
   return *last * (1 + 1e-9);  // the radius itself is outside
 }

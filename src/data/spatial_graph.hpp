@@ -28,8 +28,8 @@ SpatialGraph nearest_graph(const Coordinates& coordinates, std::span<const std::
 /// nearest: if d_{k+1} > 1.2 d_k for a k of 6, 5, 7, 4, 8 (tried in this order), the spots lie on a
 /// lattice with a ring of k, and the radius is (d_k + d_{k+1}) / 2: 6 neighbours on the hexagonal
 /// grid of Visium, 4 on a square grid. Otherwise it is the radius within which a spot has 6
-/// neighbours on average. One radius for all sections, which share a unit. 0 when no section has
-/// two spots at different places.
+/// neighbours on average. One radius for all sections, which share a unit; of more than 100,000
+/// spots every n-th counts. 0 when no section has two spots at different places.
 double automatic_radius(const Coordinates& coordinates, std::span<const std::int32_t> section);
 
 /// Neighbours of a spot, itself not counted.

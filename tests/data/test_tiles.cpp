@@ -127,9 +127,9 @@ TEST(Bisect, PutsEverySpotInOnePart) {
 
 TEST(Bisect, BalancesTheWeightToOneSpotACut) {
   const Coordinates c = random_points(2000, 2, 10);
-  std::vector<double> weight;
+  std::vector<double> weight(2000);
   RandomSequence random({11, 0, Purpose::simulation}, 0);
-  for (int i = 0; i < 2000; ++i) weight.push_back(1 + 9 * random.uniform());
+  for (double& value : weight) value = 1 + 9 * random.uniform();
   const double total = std::accumulate(weight.begin(), weight.end(), 0.0);
   for (const int n_tiles : {2, 3, 6, 16}) {
     for (const Indices& part : bisect(c, weight, n_tiles)) {
