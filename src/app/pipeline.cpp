@@ -64,31 +64,38 @@ Device device_of(const ComputeOptions& options) {
 
 /// Whether the stage's files are all there with the right fingerprint. On root alone.
 bool is_finished(const RunContext& run, Stage stage) {
+  const RunDirectory& directory = run.directory;
   const auto is_there = [&](const std::string& file) {
-    return std::filesystem::exists(file) &&
-           is_current(run.directory, run.fingerprints, stage, file);
+    return std::filesystem::exists(file) && is_current(directory, run.fingerprints, stage, file);
   };
+  const auto all_there = [&](int n, auto file_of) {
+    for (int k = 0; k < n; ++k)
+      if (!is_there(file_of(k))) return false;
+    return true;
+  };
+  const int n_models = run.config.models;
   switch (stage) {
     case Stage::prepare:
-      return is_there(run.directory.prepared());
-    case Stage::cluster:
-      return is_there(run.directory.clusters());
-    case Stage::consensus:
-      return is_there(run.directory.consensus());
-    case Stage::svgs:
-      return is_there(run.directory.result());
-    case Stage::saliency:
-      return false;  // looks at its tiles itself
+      return is_there(directory.prepared());
     case Stage::train:
+      return all_there(n_models, [&](int m) {
+        const std::string file = directory.model(m);
+        return is_there(file) && is_complete_model(file) ? file : "";
+      });
+    case Stage::cluster:
+      return is_there(directory.clusters());
+    case Stage::consensus:
+      return is_there(directory.consensus());
     case Stage::classify:
-      break;
+      return all_there(n_models, [&](int m) { return directory.classifier(m); });
+    case Stage::saliency:
+      return is_there(directory.saliency_tile(0)) &&
+             all_there(read_n_saliency_tiles(directory.saliency_tile(0)),
+                       [&](int t) { return directory.saliency_tile(t); });
+    case Stage::svgs:
+      return is_there(directory.result());
   }
-  for (int m = 0; m < run.config.models; ++m) {
-    const bool is_training = stage == Stage::train;
-    const std::string file = is_training ? run.directory.model(m) : run.directory.classifier(m);
-    if (!is_there(file) || (is_training && !is_complete_model(file))) return false;
-  }
-  return true;
+  return false;
 }
 
 bool agreed_finished(const RunContext& run, Stage stage) {

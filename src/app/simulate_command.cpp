@@ -13,7 +13,7 @@ namespace {
 constexpr const char* footer = R"(
 Examples:
   stamarker simulate section.h5ad
-  stamarker simulate section.h5ad --spots 5000 --domains 8 --shape blobs --layout random --seed 3
+  stamarker simulate section.h5ad --n-spots 5000 --n-domains 8 --shape blobs --layout random --seed 3
 
 The truth stands in obs/domain, var/kind (domain_svg, gradient, noise) and var/svg_of.)";
 
@@ -33,19 +33,19 @@ void add_simulate_options(CLI::App& command, SimulateArguments& arguments) {
   };
   command.footer(footer);
   command.add_option("FILE", arguments.file, ".h5ad to write")->required();
-  option("--spots", o.n_spots, "spots; hexagonal: rounded up to fill the last row");
-  option("--genes", o.n_genes, "genes");
-  option("--domains", o.n_domains, "domains");
+  option("--n-spots", o.n_spots, "spots; hexagonal: rounded up to fill the last row");
+  option("--n-genes", o.n_genes, "genes");
+  option("--n-domains", o.n_domains, "domains");
   command.add_option("--layout", o.layout, "of the spots: hexagonal (as Visium) or random")
       ->transform(CLI::CheckedTransformer(std::map<std::string, SpotLayout>{
           {"hexagonal", SpotLayout::hexagonal}, {"random", SpotLayout::random}}));
   command.add_option("--shape", o.shape, "of the domains: layers (as the cortex) or blobs")
       ->transform(CLI::CheckedTransformer(std::map<std::string, DomainShape>{
           {"layers", DomainShape::layers}, {"blobs", DomainShape::blobs}}));
-  option("--spacing", o.spacing_um, "micrometres between neighbouring spots");
+  option("--spacing-um", o.spacing_um, "micrometres between neighbouring spots");
   option("--svgs-per-domain", o.svgs_per_domain, "genes raised in each domain");
   option("--fold-change", o.fold_change, "of such a gene inside its domain");
-  option("--gradient-genes", o.n_gradient_genes, "genes that rise smoothly across all domains");
+  option("--n-gradient-genes", o.n_gradient_genes, "genes that rise smoothly across all domains");
   option("--gradient-fold", o.gradient_fold, "between the two ends of a gradient");
   option("--mean-counts", o.mean_counts, "counts of a spot over all genes");
   option("--gene-spread", o.gene_spread, "standard deviation of the log mean over genes");
@@ -67,6 +67,8 @@ void run_simulate(const SimulateArguments& arguments) {
     svg_of.push_back(k >= 0 ? names[k] : "none");
   }
   Frame obs, var;
+  obs.index = section.data.spot_names;
+  var.index = section.data.gene_names;
   obs.set(categorical_column("domain", section.truth.domain, names));
   var.set({.name = "kind", .values = kinds});
   var.set({.name = "svg_of", .values = svg_of});

@@ -253,14 +253,19 @@ Classifier read_classifier(const std::string& path) {
 }
 
 void write_tile_saliency(const std::string& path, const std::string& fingerprint,
-                         const TileSaliency& tile, bool with_saliency) {
+                         const TileSaliency& tile, int n_tiles, bool with_saliency) {
   write_stage_file(path, fingerprint, [&](hid_t file) {
+    write_scalar(file, "n_tiles", n_tiles);
     h5::write(file, "spots", tile.spots);
     h5::write(file, "squares", tile.squares);
     h5::write(file, "model_squares", tile.model_squares);
     if (with_saliency)
       write_matrix(file, "saliency", tile.saliency, static_cast<std::int64_t>(tile.spots.size()));
   });
+}
+
+int read_n_saliency_tiles(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) { return read_scalar<int>(file, "n_tiles"); });
 }
 
 TileSaliency read_tile_saliency(const std::string& path, bool with_saliency) {

@@ -22,8 +22,8 @@
 ///   clusters.h5                  labels [M, N]
 ///   consensus.h5                 domain [N], leaf [N], linkage [merges, 4], embedding [N, L], ...
 ///   classifiers/classifier_007.h5  widths, parameters, loss, accuracies, confusion [C, C]
-///   saliency/tile_0003.h5        spots [n], squares [C, G], model_squares [M, C, G]; saliency [n,
-///   G]
+///   saliency/tile_0003.h5        n_tiles of the section, spots [n], squares [C, G], model_squares
+///   [M, C, G]; saliency [n, G]
 ///                                if asked for
 namespace stamarker {
 
@@ -76,7 +76,8 @@ Classifier read_classifier(const std::string& path);
 
 /// `with_saliency`: the [n, G] matrix itself, not only what it adds to the scores.
 void write_tile_saliency(const std::string& path, const std::string& fingerprint,
-                         const TileSaliency& tile, bool with_saliency);
+                         const TileSaliency& tile, int n_tiles, bool with_saliency);
+int read_n_saliency_tiles(const std::string& path);
 TileSaliency read_tile_saliency(const std::string& path, bool with_saliency);
 
 }  // namespace stamarker

@@ -31,7 +31,7 @@ void saliency_stage(RunContext& run) {
       const TileSaliency tile =
           tile_saliency(run.backend, data, t, models, config.autoencoder, config.classifier,
                         consensus.domain, consensus.n_domains, config.svgs.transform);
-      write_tile_saliency(file, fingerprint, tile, config.saliency.write);
+      write_tile_saliency(file, fingerprint, tile, n_tiles, config.saliency.write);
       progress.at(t + 1 - tiles.begin, [&] { return fmt::format("tile {}", t); });
     }
   });

@@ -1,0 +1,52 @@
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace stamarker::test {
+
+/// What a finished command left.
+struct Outcome {
+  int exit_code = 0;
+  std::string out, error;
+
+  int n_error_lines() const;
+};
+
+/// Runs the built program in `folder`. n_ranks 0: without mpirun. mpirun's own remarks on exit
+/// codes are silenced (--quiet), nothing else.
+Outcome run_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
+                    int n_ranks = 0);
+
+/// The same, with `signal` sent once `is_time` holds. With mpirun it goes there.
+Outcome run_and_signal(const std::filesystem::path& folder,
+                       const std::vector<std::string>& arguments, int n_ranks, int signal,
+                       const std::function<bool()>& is_time);
+
+/// A folder of its own for each test, deleted with its contents at the end.
+class Scratch {
+ public:
+  Scratch();
+  ~Scratch();
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Every dataset of an HDF5 file as bytes (texts joined), and every text attribute, by path.
+std::map<std::string, std::string> contents_of(const std::filesystem::path& file);
+
+/// contents_of a result without the two groups that may differ between equal runs: run times and
+/// provenance.
+std::map<std::string, std::string> comparable_contents(const std::filesystem::path& file);
+
+std::string read_text(const std::filesystem::path& file);
+void write_text(const std::filesystem::path& file, const std::string& text);
+
+}  // namespace stamarker::test

@@ -1,0 +1,310 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <csignal>
+#include <cstring>
+
+#include "app/program.hpp"
+#include "io/h5.hpp"
+
+namespace stamarker::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// A simulated section that a run finishes in about a second.
+class Pipeline : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const Outcome simulated =
+        run_program(scratch_.path(), {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes",
+                                      "150", "--n-domains", "3", "--svgs-per-domain", "20",
+                                      "--n-gradient-genes", "20", "--seed", "3"});
+    ASSERT_EQ(simulated.exit_code, 0) << simulated.error;
+    write_text(scratch_ / "run.yaml", R"(
+input: {path: section.h5ad}
+output: run
+domains: 3
+models: 3
+prepare: {min_cells: 5, n_top_genes: 100}
+autoencoder: {hidden_dims: [32, 8], epochs: 20}
+clustering: {n_init: 2}
+classifier: {epochs: 20}
+compute: {threads: 1}
+)");
+  }
+
+  /// "run run.yaml --set output=NAME --set ..." on n_ranks.
+  Outcome run(const std::string& output, const std::vector<std::string>& settings = {},
+              int n_ranks = 0, const std::string& command = "run",
+              const std::vector<std::string>& flags = {}) const {
+    return run_program(scratch_.path(), arguments(output, settings, command, flags), n_ranks);
+  }
+
+  static std::vector<std::string> arguments(const std::string& output,
+                                            const std::vector<std::string>& settings,
+                                            const std::string& command = "run",
+                                            const std::vector<std::string>& flags = {}) {
+    std::vector<std::string> words{command, "run.yaml", "--set", "output=" + output};
+    for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
+    words.insert(words.end(), flags.begin(), flags.end());
+    return words;
+  }
+
+  fs::path result(const std::string& output) const { return scratch_ / output / "result.h5ad"; }
+
+  void expect_same_results(const std::string& one, const std::string& other) const {
+    const auto expected = comparable_contents(result(one));
+    const auto found = comparable_contents(result(other));
+    EXPECT_GT(expected.size(), 40u);
+    for (const auto& [path, bytes] : expected) {
+      const auto at = found.find(path);
+      ASSERT_NE(at, found.end()) << path << " is missing in " << other;
+      EXPECT_TRUE(at->second == bytes) << path << " differs between " << one << " and " << other;
+    }
+    EXPECT_EQ(found.size(), expected.size());
+    EXPECT_EQ(read_text(scratch_ / one / "svgs.tsv"), read_text(scratch_ / other / "svgs.tsv"));
+  }
+
+  Scratch scratch_;
+};
+
+const std::vector<std::string> everything{"saliency.write=true", "compute.embeddings=all"};
+
+TEST_F(Pipeline, AnyNumberOfRanksAndThreadsGivesTheSameBits) {
+  ASSERT_EQ(run("one", everything).exit_code, 0);
+  for (const int n_ranks : {1, 2, 3, 5})  // 5: more ranks than models
+    for (const char* threads : {"1", "2"}) {
+      if (n_ranks == 5 && threads[0] == '2') continue;
+      const std::string name = "ranks_" + std::to_string(n_ranks) + "_threads_" + threads;
+      auto settings = everything;
+      settings.push_back(std::string("compute.threads=") + threads);
+
+      const Outcome outcome = run(name, settings, n_ranks);
+
+      ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+      expect_same_results("one", name);
+    }
+  const auto contents = contents_of(result("one"));
+  EXPECT_TRUE(contents.contains("layers/saliency"));
+  EXPECT_TRUE(contents.contains("obs/stamarker/codes"));
+}
+
+TEST_F(Pipeline, TileGroupsGiveTheBitsOfOneRankWithAsManyTiles) {
+  const std::vector<std::string> two{"compute.tiles=2"};
+  const std::vector<std::string> shared{"compute.tiles=2", "compute.tile_groups=2"};
+  ASSERT_EQ(run("one", two).exit_code, 0);
+
+  const Outcome on_two = run("two", shared, 2);
+  const Outcome on_four = run("four", shared, 4);
+
+  ASSERT_EQ(on_two.exit_code, 0) << on_two.error;
+  ASSERT_EQ(on_four.exit_code, 0) << on_four.error;
+  expect_same_results("one", "two");
+  expect_same_results("one", "four");
+}
+
+/// Tiles add up the same terms in another order: the loss of each of 20 epochs agrees to 1e-5.
+TEST_F(Pipeline, NumberOfTilesChangesTheLossByRoundingOnly) {
+  const auto losses = [&](const std::string& name, const std::string& tiles) {
+    EXPECT_EQ(run(name, {"compute.tiles=" + tiles}, 0, "prepare").exit_code, 0);
+    EXPECT_EQ(run(name, {"compute.tiles=" + tiles}, 0, "train").exit_code, 0);
+    const h5::File file = h5::open_to_read((scratch_ / name / "models/model_001.h5").string());
+    return h5::read<double>(file, "loss");
+  };
+  const std::vector<double> whole = losses("whole", "1");
+
+  for (const char* tiles : {"2", "5"}) {
+    const std::vector<double> cut = losses(std::string("cut_") + tiles, tiles);
+
+    ASSERT_EQ(cut.size(), 20u);
+    for (std::size_t k = 0; k < cut.size(); ++k) EXPECT_NEAR(cut[k], whole[k], 1e-5 * whole[k]);
+  }
+}
+
+TEST_F(Pipeline, StagesOneByOneGiveTheResultOfAWholeRun) {
+  ASSERT_EQ(run("whole").exit_code, 0);
+
+  for (const char* stage :
+       {"prepare", "train", "cluster", "consensus", "classify", "saliency", "svgs"}) {
+    const Outcome outcome = run("staged", {}, 2, stage);
+    ASSERT_EQ(outcome.exit_code, 0) << stage << ": " << outcome.error;
+  }
+
+  expect_same_results("whole", "staged");
+}
+
+TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
+  const std::vector<std::string> settings{"autoencoder.epochs=400", "compute.tiles=2"};
+  ASSERT_EQ(run("whole", settings).exit_code, 0);
+  struct Case {
+    int n_ranks, signal;
+  };
+  for (const auto& [n_ranks, signal] : {Case{0, SIGTERM}, Case{0, SIGUSR1}, Case{2, SIGUSR1}}) {
+    const std::string name = "cut_" + std::to_string(n_ranks) + "_" + std::to_string(signal);
+    const fs::path models = scratch_ / name / "models";
+
+    const Outcome cut = run_and_signal(scratch_.path(), arguments(name, settings), n_ranks, signal,
+                                       [&] { return fs::exists(models / "model_000.h5"); });
+
+    EXPECT_EQ(cut.exit_code, 75) << cut.out << cut.error;
+    EXPECT_THAT(cut.out, HasSubstr("--resume goes on"));
+    EXPECT_FALSE(fs::exists(result(name)));
+    int n_halfway = 0;
+    for (const auto& entry : fs::directory_iterator(models)) {
+      EXPECT_EQ(entry.path().extension(), ".h5");  // nothing half-written
+      n_halfway += contents_of(entry.path()).contains("embedding") ? 0 : 1;
+    }
+    EXPECT_GT(n_halfway, 0);
+    const Outcome refused = run(name, settings);
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_THAT(refused.error, HasSubstr("pass --resume to continue it"));
+    const Outcome resumed = run(name, settings, 0, "run", {"--resume"});
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.error;
+    expect_same_results("whole", name);
+  }
+}
+
+TEST_F(Pipeline, FinishedRunIsLeftAlone) {
+  ASSERT_EQ(run("run").exit_code, 0);
+  const auto written = fs::last_write_time(result("run"));
+
+  const Outcome again = run("run");
+
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.out, HasSubstr("nothing to do"));
+  EXPECT_EQ(fs::last_write_time(result("run")), written);
+}
+
+TEST_F(Pipeline, ResultsOfAnotherConfigurationAreKeptUnlessTheUserSaysSo) {
+  ASSERT_EQ(run("run").exit_code, 0);
+  ASSERT_EQ(run("fresh", {"clustering.method=leiden"}).exit_code, 0);
+  const std::string before = read_text(result("run"));
+
+  const Outcome refused = run("run", {"clustering.method=leiden"});
+  const bool was_kept = read_text(result("run")) == before;
+  const Outcome replaced =
+      run("run", {"clustering.method=leiden"}, 0, "run", {"--resume", "--overwrite"});
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error, HasSubstr("clustering.method = mclust there and leiden here"));
+  EXPECT_TRUE(was_kept);
+  ASSERT_EQ(replaced.exit_code, 0) << replaced.error;
+  EXPECT_THAT(replaced.out, HasSubstr("train      is there already"));
+  expect_same_results("fresh", "run");
+}
+
+TEST_F(Pipeline, OneStageIsReplacedWithThoseThatFollow) {
+  ASSERT_EQ(run("run").exit_code, 0);
+
+  const Outcome refused = run("run", {"domains=2"}, 0, "cluster");
+  const Outcome replaced = run("run", {"domains=2"}, 0, "cluster", {"--overwrite"});
+  const bool is_stale = fs::exists(result("run"));
+  const Outcome completed = run("run", {"domains=2"}, 0, "run", {"--resume"});
+  const Outcome too_early = run("empty", {}, 0, "train");
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error, HasSubstr("domains = 3 there and 2 here"));
+  EXPECT_EQ(replaced.exit_code, 0) << replaced.error;
+  EXPECT_FALSE(is_stale);
+  EXPECT_EQ(completed.exit_code, 0) << completed.error;
+  EXPECT_EQ(too_early.exit_code, 2);
+  EXPECT_THAT(too_early.error, HasSubstr("run `stamarker prepare` first"));
+  EXPECT_FALSE(fs::exists(scratch_ / "empty"));
+}
+
+TEST_F(Pipeline, ChangedInputIsNoticed) {
+  ASSERT_EQ(run("run").exit_code, 0);
+  ASSERT_EQ(
+      run_program(scratch_.path(), {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes",
+                                    "150", "--n-domains", "3", "--svgs-per-domain", "20",
+                                    "--n-gradient-genes", "20", "--seed", "4"})
+          .exit_code,
+      0);
+
+  const Outcome refused = run("run");
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error, HasSubstr("other contents of section.h5ad"));
+}
+
+TEST_F(Pipeline, DryRunWritesNothingAndPrintsAConfigurationThatRuns) {
+  const Outcome dry = run("run", {"models=5"}, 2, "run", {"--dry-run"});
+
+  EXPECT_EQ(dry.exit_code, 0) << dry.error;
+  EXPECT_FALSE(fs::exists(scratch_ / "run"));
+  EXPECT_THAT(dry.out, HasSubstr("2 model groups of 1 ranks, at most 3 models a group"));
+  const std::string marker = "# the configuration as it would be used\n";
+  ASSERT_THAT(dry.out, HasSubstr(marker));
+  write_text(scratch_ / "resolved.yaml", dry.out.substr(dry.out.find(marker)));
+  EXPECT_EQ(run_program(scratch_.path(), {"run", "resolved.yaml", "--dry-run"}).exit_code, 0);
+}
+
+TEST_F(Pipeline, SummaryTellsDomainsAccuracyAgreementFilesTimeAndMemory) {
+  const Outcome outcome = run("run", {}, 2);
+
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  for (const char* part : {"domain   spots   share   SVGs   first of them",
+                           "held-out accuracy of the classifiers: ", "agreement between models: ",
+                           "run/result.h5ad", "run/svgs.tsv", "time       prepare ", "memory     "})
+    EXPECT_THAT(outcome.out, HasSubstr(part));
+  EXPECT_EQ(outcome.error, "");
+  const std::string log = read_text(scratch_ / "run/run.log");
+  EXPECT_THAT(log, HasSubstr("trained    3 models, 20 epochs each"));
+  EXPECT_THAT(log, Not(HasSubstr("\033")));  // no control sequences of a terminal
+}
+
+void expect_one_line_of_error(const Outcome& outcome) {
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.n_error_lines(), 1) << outcome.error;
+  EXPECT_TRUE(outcome.error.starts_with("stamarker: error: ")) << outcome.error;
+}
+
+TEST(CommandLine, MistakesAreOneLineAndExitCode2) {
+  const Scratch scratch;
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{}, {"rum"}, {"run"}, {"run", "a.yaml", "--sett", "a=b"}})
+    expect_one_line_of_error(run_program(scratch.path(), arguments));
+  expect_one_line_of_error(run_program(scratch.path(), {"run"}, 3));
+}
+
+TEST(CommandLine, HelpHasExamplesAtEachLevelAndStandsOnStandardOutputOnce) {
+  const Scratch scratch;
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"--help"},
+                                                    {"run", "--help"},
+                                                    {"train", "--help"},
+                                                    {"simulate", "--help"},
+                                                    {"info", "--help"},
+                                                    {"compare", "--help"},
+                                                    {"config", "--help"}}) {
+    const Outcome outcome = run_program(scratch.path(), arguments);
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_THAT(outcome.out, HasSubstr("Example"));
+    EXPECT_EQ(outcome.error, "");
+  }
+  EXPECT_EQ(run_program(scratch.path(), {"--help"}, 3).out,
+            run_program(scratch.path(), {"--help"}).out);
+  EXPECT_THAT(run_program(scratch.path(), {"--version"}).out, HasSubstr("stamarker 0."));
+}
+
+TEST(CommandLine, PrintedConfigurationIsOne) {
+  const Scratch scratch;
+  for (const char* profile : {"full", "reference"}) {
+    const Outcome printed = run_program(scratch.path(), {"config", "--profile", profile});
+    ASSERT_EQ(printed.exit_code, 0) << printed.error;
+    write_text(scratch / "template.yaml", printed.out);
+
+    const Outcome outcome =
+        run_program(scratch.path(), {"run", "template.yaml", "--set", "input.path=none.h5ad",
+                                     "--set", "output=run", "--set", "domains=3", "--dry-run"});
+
+    EXPECT_EQ(outcome.exit_code, 2);  // all is well but for the input
+    EXPECT_THAT(outcome.error, HasSubstr("none.h5ad"));
+  }
+}
+
+}  // namespace
+}  // namespace stamarker::test
