@@ -1,3 +1,5 @@
+#include <numeric>
+
 #include "base/error.hpp"
 #include "cluster/consensus.hpp"
 #include "cluster/numbering.hpp"
@@ -54,10 +56,12 @@ double mean_agreement(std::span<const std::int32_t> labels, int n_models) {
   std::vector<Numbered> models;
   for (int m = 0; m < n_models; ++m)
     models.push_back(numbered(labels.subspan(m * n_spots, n_spots)));
-  double sum = 0;
+  std::vector<double> with_later(static_cast<std::size_t>(n_models), 0);
+#pragma omp parallel for schedule(dynamic, 1)
   for (int m = 0; m < n_models; ++m)
     for (int other = m + 1; other < n_models; ++other)
-      sum += adjusted_rand_index(models[m], models[other]);
+      with_later[m] += adjusted_rand_index(models[m], models[other]);
+  const double sum = std::accumulate(with_later.begin(), with_later.end(), 0.0);
   return n_models == 1 ? 1 : sum / pairs(n_models);
 }
 

@@ -2,6 +2,7 @@
 
 #include <igraph/igraph.h>
 
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -96,54 +97,41 @@ struct Graph {
   ~Graph() { igraph_destroy(&g); }
 };
 
-/// The best of n_init runs; run(graph, membership) fills in one.
+/// The best of n_init runs; run(graph, random) returns the labels of one.
 template <class Run>
 GraphClusters best_run(const NeighborGraph& graph, double resolution, int n_init, RandomKey key,
                        Run run) {
   expects(n_init > 0 && graph.n_points() > 0, "at least one run and one point");
+  RandomSequence random(key, 0);
+  const IgraphSession session(random);
+  const Graph in_igraph(graph);
   GraphClusters best;
   for (int start = 0; start < n_init; ++start) {
-    RandomSequence random(key, static_cast<std::uint32_t>(start));
-    const IgraphSession session(random);
-    const Graph in_igraph(graph);
-    IntegerVector membership(graph.n_points());
-    run(in_igraph.g, membership.v);
-    const auto* first = VECTOR(membership.v);
-    std::vector<std::int32_t> labels(first, first + graph.n_points());
-    const double quality = modularity_quality(graph, labels, resolution);
-    if (start == 0 || quality > best.quality) {
-      Numbered clusters = numbered(std::span<const std::int32_t>(labels));
+    random = RandomSequence(key, static_cast<std::uint32_t>(start));
+    Numbered clusters = numbered(std::span<const std::int32_t>(run(in_igraph.g, random)));
+    const double quality = modularity_quality(graph, clusters.number, resolution);
+    if (start == 0 || quality > best.quality)
       best = {std::move(clusters.number), clusters.n_values, quality};
-    }
   }
   return best;
 }
 
-}  // namespace
-
-double modularity_quality(const NeighborGraph& graph, std::span<const std::int32_t> labels,
-                          double resolution) {
-  expects(labels.size() == static_cast<std::size_t>(graph.n_points()), "one label a point");
-  const Numbered clusters = numbered(labels);
-  std::vector<double> degree(clusters.n_values, 0);
-  double inside = 0;
-  for (int i = 0; i < graph.n_points(); ++i) {
-    degree[clusters.number[i]] += static_cast<double>(graph.row_start[i + 1] - graph.row_start[i]);
-    for (std::int64_t e = graph.row_start[i]; e < graph.row_start[i + 1]; ++e)
-      inside += labels[i] == labels[graph.neighbor[e]] ? 1 : 0;
-  }
-  double by_chance = 0;
-  for (const double d : degree) by_chance += d * d;
-  const auto n_edges = static_cast<double>(graph.neighbor.size());
-  return n_edges > 0 ? inside - resolution * by_chance / n_edges : 0;
+std::vector<std::int32_t> as_labels(const IntegerVector& membership) {
+  const auto* first = VECTOR(membership.v);
+  return {first, first + igraph_vector_int_size(&membership.v)};
 }
 
+}  // namespace
+
 GraphClusters louvain(const NeighborGraph& graph, double resolution, int n_init, RandomKey key) {
-  return best_run(
-      graph, resolution, n_init, key, [&](const igraph_t& g, igraph_vector_int_t& membership) {
-        check_igraph(
-            igraph_community_multilevel(&g, nullptr, resolution, &membership, nullptr, nullptr));
-      });
+  return best_run(graph, resolution, n_init, key, [&](const igraph_t& g, RandomSequence& random) {
+    IntegerVector membership(graph.n_points());
+    check_igraph(
+        igraph_community_multilevel(&g, nullptr, resolution, &membership.v, nullptr, nullptr));
+    auto labels = as_labels(membership);
+    move_points(graph, resolution, random, labels);
+    return labels;
+  });
 }
 
 GraphClusters leiden(const NeighborGraph& graph, double resolution, int n_init, RandomKey key) {
@@ -151,19 +139,22 @@ GraphClusters leiden(const NeighborGraph& graph, double resolution, int n_init, 
   RealVector degree(graph.n_points());
   for (int i = 0; i < graph.n_points(); ++i)
     VECTOR(degree.v)[i] = static_cast<double>(graph.row_start[i + 1] - graph.row_start[i]);
-  constexpr double randomness = 0.01;  // of the refinement, the default of Traag et al.
-  constexpr bool from_membership = true;
-  constexpr int until_stable = -1;
-  return best_run(
-      graph, resolution, n_init, key, [&](const igraph_t& g, igraph_vector_int_t& membership) {
-        igraph_integer_t n_clusters = 0;
-        igraph_real_t quality = 0;
-        check_igraph(
-            igraph_community_multilevel(&g, nullptr, resolution, &membership, nullptr, nullptr));
-        check_igraph(igraph_community_leiden(&g, nullptr, &degree.v, resolution / n_edges,
-                                             randomness, from_membership, until_stable, &membership,
-                                             &n_clusters, &quality));
-      });
+  constexpr double randomness = 0.01;   // of the refinement, the default of Traag et al.
+  constexpr double least_gain = 1e-10;  // of a quality that lies in -1 .. 1
+  return best_run(graph, resolution, n_init, key, [&](const igraph_t& g, RandomSequence&) {
+    IntegerVector membership(graph.n_points());
+    for (int i = 0; i < graph.n_points(); ++i) VECTOR(membership.v)[i] = i;
+    double before = 0, quality = -std::numeric_limits<double>::infinity();
+    do {  // one iteration a call: "until stable" of igraph 0.10 ends with the first that changes
+          // anything and never ends when none does (igraph issue 2798)
+      before = quality;
+      igraph_integer_t n_clusters = 0;
+      check_igraph(igraph_community_leiden(&g, nullptr, &degree.v, resolution / n_edges, randomness,
+                                           /*start=*/true, /*n_iterations=*/1, &membership.v,
+                                           &n_clusters, &quality));
+    } while (quality - before > least_gain);
+    return as_labels(membership);
+  });
 }
 
 }  // namespace stamarker
