@@ -9,17 +9,34 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <sstream>
 
 #include "base/error.hpp"
 
 namespace stamarker {
 
+namespace {
+
+/// Open MPI gives ranks a pseudo-terminal as standard output even when mpirun's own is a file or a
+/// pipe; there what mpirun, the parent, writes to decides.
+bool writes_to_terminal() {
+  if (isatty(STDOUT_FILENO) != 1) return false;
+  if (std::getenv("OMPI_COMM_WORLD_SIZE") == nullptr) return true;
+  std::error_code failure;
+  const std::string target =
+      std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", getppid()), failure).string();
+  return !failure && (target.starts_with("/dev/pts/") || target.starts_with("/dev/tty"));
+}
+
+}  // namespace
+
 struct Log::Content {
   spdlog::logger console{"console", std::make_shared<spdlog::sinks::stdout_sink_mt>()};
   std::unique_ptr<spdlog::logger> file;
   std::vector<std::string> early;  // lines from before there was a file
-  bool is_terminal = isatty(STDOUT_FILENO) == 1;
+  bool is_terminal = writes_to_terminal();
   bool has_status = false;
 
   /// Every line of a text gets its own time.

@@ -137,6 +137,19 @@ TEST(Config, CommentedTemplateIsAConfiguration) {
   EXPECT_EQ(to_yaml(config), to_yaml(Config()));
 }
 
+/// configs/full.yaml and reference.yaml write out what the profiles stand for.
+TEST(Config, FilesOfTheProfilesHoldTheProfilesValues) {
+  for (const std::string profile : {"full", "reference"}) {
+    const Config written = load_config({STM_CONFIGS "/" + profile + ".yaml"}, {}).config;
+    Config expected = parse_config("profile: " + profile, "").config;
+    expected.input.path = written.input.path;
+    expected.output = written.output;
+    expected.domains = written.domains;
+
+    EXPECT_EQ(to_yaml(written), to_yaml(expected));
+  }
+}
+
 TEST(Config, EveryKeyIsListedOnce) {
   std::vector<std::string> keys;
   for (const Field& field : config_fields()) keys.push_back(field.key);

@@ -1,0 +1,235 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <set>
+
+#include "app/program.hpp"
+#include "data/simulate.hpp"
+#include "io/h5.hpp"
+#include "io/section_file.hpp"
+
+namespace stamarker::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+Dataset small_section() {
+  SimulateOptions options;
+  options.n_spots = 120;
+  options.n_genes = 60;
+  options.n_domains = 2;
+  options.svgs_per_domain = 10;
+  options.n_gradient_genes = 10;
+  return simulate(options).data;
+}
+
+/// One thing that is wrong, and what its message must say.
+struct BadInput {
+  std::string name;
+  std::vector<std::string> settings;
+  std::string message;
+  std::function<void(const fs::path& folder)> arrange = [](const fs::path&) {};
+};
+
+/// A copy of the section in bad.h5ad after a change to it.
+BadInput bad_section(const std::string& name, const std::string& message,
+                     const std::function<void(Dataset&)>& change) {
+  return {name, {"input.path=bad.h5ad"}, message, [=](const fs::path& folder) {
+            Dataset data = small_section();
+            change(data);
+            write_section((folder / "bad.h5ad").string(), data);
+          }};
+}
+
+/// A copy of the file in bad.h5ad after a change to it.
+BadInput bad_file(const std::string& name, const std::string& message,
+                  const std::function<void(const fs::path& file)>& change) {
+  return {name, {"input.path=bad.h5ad"}, message, [=](const fs::path& folder) {
+            fs::copy_file(folder / "section.h5ad", folder / "bad.h5ad");
+            change(folder / "bad.h5ad");
+          }};
+}
+
+std::vector<BadInput> bad_inputs() {
+  return {
+      {"MissingFile", {"input.path=none.h5ad"}, "none.h5ad"},
+      bad_file("NotHdf5", "bad.h5ad", [](const fs::path& f) { write_text(f, "gene,count\n"); }),
+      bad_file("Truncated", "bad.h5ad",
+               [](const fs::path& f) { fs::resize_file(f, fs::file_size(f) / 2); }),
+      bad_file("NoCoordinates", "spatial",
+               [](const fs::path& f) {
+                 const h5::File file{H5Fopen(f.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+                 h5::check(H5Ldelete(file, "obsm/spatial", H5P_DEFAULT));
+               }),
+      {"WrongLayer", {"input.layer=counts"}, "counts"},
+      bad_section("NaNCounts", "bad.h5ad",
+                  [](Dataset& d) { d.counts.value[7] = std::numeric_limits<float>::quiet_NaN(); }),
+      bad_section("NegativeCounts", "bad.h5ad", [](Dataset& d) { d.counts.value[7] = -1; }),
+      bad_section("NonIntegerCounts", "bad.h5ad", [](Dataset& d) { d.counts.value[7] = 1.5; }),
+      bad_section("DuplicateSpots", "spot_0000002",
+                  [](Dataset& d) {
+                    d.spot_names[5] = "spot_0000002";
+                    d.spot_names[2] = "spot_0000002";
+                  }),
+      bad_section("DuplicateGenes", "TWICE",
+                  [](Dataset& d) { d.gene_names[3] = d.gene_names[8] = "TWICE"; }),
+      {"NoSpotsLeft", {"prepare.min_counts=1000000"}, "prepare.min_counts"},
+      {"NoGenesLeft", {"prepare.min_cells=100000"}, "prepare.min_cells"},
+      {"RadiusWithoutEdge", {"prepare.rad_cutoff=0.001"}, "rad_cutoff"},
+      {"MoreDomainsThanSpots", {"domains=5000"}, "domains = 5000"},
+      {"NoModels", {"models=0"}, "models = 0"},
+      {"NoDomains", {"domains=0"}, "domains is missing"},
+      {"UnknownKey", {"autoencoder.epoch=3"}, "did you mean autoencoder.epochs?"},
+      {"WrongType", {"models=many"}, "expected a whole number"},
+      {"UnwritableOutput", {"output=/proc/stamarker_run"}, "output = /proc/stamarker_run"},
+      {"OutputIsAFile", {"output=section.h5ad"}, "section.h5ad is a file"},
+      {"RanksThatTileGroupsDoNotDivide", {"compute.tile_groups=2"}, "compute.tile_groups = 2"},
+      {"DeviceThatIsNotThere", {"compute.device=cuda"}, "compute.device"},
+      {"ConfigurationIsNotYaml",
+       {},
+       "run.yaml:2: not valid YAML",
+       [](const fs::path& folder) { write_text(folder / "run.yaml", "models: 2\noutput: [1\n"); }},
+      {"ConfigurationIsMissing",
+       {},
+       "run.yaml (cannot read",
+       [](const fs::path& folder) { fs::remove(folder / "run.yaml"); }},
+  };
+}
+
+std::set<std::string> names_in(const fs::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    names.insert(entry.path().lexically_relative(folder).string());
+  names.erase("stdout.txt");
+  names.erase("stderr.txt");
+  return names;
+}
+
+void prepare_folder(const fs::path& folder) {
+  write_section((folder / "section.h5ad").string(), small_section());
+  write_text(folder / "run.yaml", R"(
+input: {path: section.h5ad}
+output: run
+domains: 2
+models: 2
+prepare: {min_cells: 2, n_top_genes: 40}
+autoencoder: {hidden_dims: [16, 4], epochs: 5}
+clustering: {n_init: 1}
+classifier: {epochs: 5}
+compute: {threads: 1}
+)");
+}
+
+Outcome run_with(const fs::path& folder, const std::vector<std::string>& settings, int n_ranks) {
+  std::vector<std::string> arguments{"run", "run.yaml"};
+  for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
+  return run_program(folder, arguments, n_ranks);
+}
+
+void expect_refused(const Outcome& outcome, const std::string& message) {
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.n_error_lines(), 1) << outcome.error;
+  EXPECT_TRUE(outcome.error.starts_with("stamarker: error: ")) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr(message));
+}
+
+class BadInputs : public ::testing::TestWithParam<BadInput> {};
+
+TEST_P(BadInputs, GiveOneLineExitCode2AndLeaveNothingOnOneAndThreeRanks) {
+  const Scratch scratch;
+  prepare_folder(scratch.path());
+  GetParam().arrange(scratch.path());
+  const std::set<std::string> before = names_in(scratch.path());
+
+  for (const int n_ranks : {1, 3}) {
+    const Outcome outcome = run_with(scratch.path(), GetParam().settings, n_ranks);
+
+    expect_refused(outcome, GetParam().message);
+    EXPECT_EQ(names_in(scratch.path()), before);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Of, BadInputs, ::testing::ValuesIn(bad_inputs()),
+                         [](const auto& tested) { return tested.param.name; });
+
+TEST(BadOutput, OfAnotherConfigurationIsRefusedAndKept) {
+  const Scratch scratch;
+  prepare_folder(scratch.path());
+  ASSERT_EQ(run_with(scratch.path(), {}, 1).exit_code, 0);
+  const std::set<std::string> before = names_in(scratch.path());
+  const std::string result = read_text(scratch / "run/result.h5ad");
+
+  for (const int n_ranks : {1, 3}) {
+    expect_refused(run_with(scratch.path(), {"seed=5"}, n_ranks),
+                   "seed = 0 there and 5 here; choose another output, or pass --overwrite");
+    EXPECT_EQ(names_in(scratch.path()), before);
+    EXPECT_TRUE(read_text(scratch / "run/result.h5ad") == result);
+  }
+}
+
+/// What can only be found out in training leaves the stages before it, whole.
+TEST(BadTraining, ThatDivergesIsOneLineOnAllRanks) {
+  const Scratch scratch;
+  prepare_folder(scratch.path());
+  for (const int n_ranks : {1, 3}) {
+    const Outcome outcome =
+        run_with(scratch.path(),
+                 {"autoencoder.learning_rate=1e30", "output=" + std::to_string(n_ranks)}, n_ranks);
+
+    expect_refused(outcome, "autoencoder.learning_rate = 1e+30");
+    EXPECT_TRUE(fs::exists(scratch / std::to_string(n_ranks) / "prepared.h5"));
+    EXPECT_TRUE(fs::is_empty(scratch / std::to_string(n_ranks) / "models"));
+  }
+}
+
+/// A file system of its own, as large as said. Needs the right to mount.
+class SmallDisk {
+ public:
+  SmallDisk(fs::path path, const std::string& size) : path_(std::move(path)) {
+    fs::create_directory(path_);
+    is_mounted_ = mount("none", path_.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (is_mounted_) umount2(path_.c_str(), MNT_DETACH);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool is_mounted() const { return is_mounted_; }
+
+ private:
+  fs::path path_;
+  bool is_mounted_ = false;
+};
+
+TEST(FullDisk, GivesOneLineAndNothingHalfWritten) {
+  const Scratch scratch;
+  prepare_folder(scratch.path());
+  int n_runs = 0;
+  // The first is full with prepared.h5, the others one or several stages later.
+  for (const char* size : {"16k", "64k", "96k", "128k", "160k"}) {
+    for (const int n_ranks : {1, 3}) {
+      const std::string name = std::string("disk_") + size + "_" + std::to_string(n_ranks);
+      const SmallDisk disk(scratch / name, size);
+      if (!disk.is_mounted())
+        GTEST_SKIP() << "SKIPPED: this user may not mount a small file system: "
+                     << std::strerror(errno);
+
+      const Outcome outcome = run_with(scratch.path(), {"output=" + name + "/run"}, n_ranks);
+
+      expect_refused(outcome, "no space left");
+      ++n_runs;
+      for (const std::string& file : names_in(scratch / name))
+        EXPECT_EQ(file.find(".partial"), std::string::npos) << file;
+      if (std::string(size) == "16k") EXPECT_TRUE(names_in(scratch / name).empty());
+    }
+  }
+  EXPECT_EQ(n_runs, 10);
+}
+
+}  // namespace
+}  // namespace stamarker::test
