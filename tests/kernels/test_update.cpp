@@ -1,0 +1,84 @@
+#include <cmath>
+
+#include "kernels/kernel_test.hpp"
+
+namespace stamarker::test {
+namespace {
+
+std::vector<float> waves(std::size_t n, double amplitude, double step) {
+  std::vector<float> values(n);
+  for (std::size_t k = 0; k < n; ++k)
+    values[k] = static_cast<float>(amplitude * std::sin(1 + step * static_cast<double>(k)));
+  return values;
+}
+
+}  // namespace
+
+class Update : public KernelTest {};
+
+TEST_P(Update, AdamFollowsItsEquationsInBothPartsInTurn) {
+  constexpr std::size_t n = 40001, n_second = 33333;  // more than one block, no round number
+  const AdamStep step{1e-2f, 1e-3f, 0.5f, 3};
+  std::vector<float> weight = waves(n, 1, 0.37), gradient = waves(n + n_second, 0.1, 0.11);
+  std::vector<float> moments = waves(2 * (n + n_second), 0.05, 0.23);
+  for (std::size_t k = n + n_second; k < moments.size(); ++k) moments[k] = std::abs(moments[k]);
+  double squared = 0;
+  for (const float g : gradient) squared += static_cast<double>(g) * g;
+  Buffer<float> d_weight(*backend, std::span<const float>(weight)),
+      d_moments(*backend, std::span<const float>(moments));
+  const Buffer<float> d_gradient(*backend, std::span<const float>(gradient));
+  Buffer<double> norm(*backend, 1);
+
+  backend->sum_of_squares(d_gradient.span(), norm.span());
+  backend->adam(step, d_weight.span(), n_second, d_gradient.span(), d_moments.span(), norm.span());
+
+  EXPECT_NEAR(norm.to_host()[0], squared, 1e-6 * squared);
+  const double clip = std::min(1.0, 0.5 / (std::sqrt(squared) + 1e-6));
+  ASSERT_LT(clip, 1);
+  std::vector<double> expected(weight.begin(), weight.end());
+  const auto apply = [&](std::size_t k, std::size_t at) {
+    const double g = clip * gradient[at] + 1e-3 * expected[k];
+    const double m = 0.9 * moments[at] + 0.1 * g;
+    const double v = 0.999 * moments[at + n + n_second] + 0.001 * g * g;
+    expected[k] -=
+        1e-2 * (m / (1 - std::pow(0.9, 3))) / (std::sqrt(v / (1 - std::pow(0.999, 3))) + 1e-8);
+  };
+  for (std::size_t k = 0; k < n; ++k) apply(k, k);
+  for (std::size_t k = 0; k < n_second; ++k) apply(k, n + k);
+  expect_near(d_weight.to_host(), expected, sum_tolerance(20, 1), "weights");
+}
+
+TEST_P(Update, SmallGradientsAreNotClipped) {
+  const std::vector<float> gradient{1e-3f, -1e-3f};
+  const auto moments_after = [&](float clip_norm) {
+    Buffer<float> weight(*backend, 2), moments(*backend, 4);
+    weight.clear(), moments.clear();
+    const Buffer<float> d_gradient(*backend, std::span<const float>(gradient));
+    Buffer<double> norm(*backend, 1);
+    backend->sum_of_squares(d_gradient.span(), norm.span());
+    backend->adam({1e-2f, 0, clip_norm, 1}, weight.span(), 0, d_gradient.span(), moments.span(),
+                  norm.span());
+    return moments.to_host();
+  };
+
+  EXPECT_EQ(moments_after(5), moments_after(0));
+  EXPECT_NE(moments_after(1e-4f), moments_after(0));
+}
+
+TEST_P(Update, DotIsTheSumOfProductsInDouble) {
+  const std::vector<float> a = waves(777 * 33, 1, 0.7), b = waves(777 * 33, 1, 0.3);
+  const Buffer<float> d_a(*backend, std::span<const float>(a)),
+      d_b(*backend, std::span<const float>(b));
+  Buffer<double> out(*backend, 1);
+
+  backend->dot(d_a.matrix(777, 33), d_b.matrix(777, 33), out.span());
+
+  double expected = 0;
+  for (std::size_t k = 0; k < a.size(); ++k) expected += static_cast<double>(a[k]) * b[k];
+  // lanes of 8 products each are added in float before they go to double
+  EXPECT_NEAR(out.to_host()[0], expected, sum_tolerance(8, static_cast<double>(a.size())));
+}
+
+INSTANTIATE_TEST_SUITE_P(On, Update, ::testing::ValuesIn(available_devices()), device_name);
+
+}  // namespace stamarker::test
