@@ -1,5 +1,6 @@
 #include "kernels/cpu/dense.hpp"
 
+#include <omp.h>
 #include <oneapi/dnnl/dnnl.h>
 
 #include <algorithm>
@@ -15,11 +16,28 @@ namespace {
 
 constexpr int panel = 64;  // columns of A, hence rows of A^T B, that one task computes
 
+/// Keeps oneDNN to one thread: outside a parallel region it would cut the sums by threads.
+class OneThread {
+ public:
+  OneThread() : before_(omp_get_max_threads()) {
+    if (omp_in_parallel() == 0) omp_set_num_threads(1);
+  }
+  ~OneThread() {
+    if (omp_in_parallel() == 0) omp_set_num_threads(before_);
+  }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
 }  // namespace
 
 void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
           const float* b, int ldb, float beta, float* c, int ldc) {
   if (m == 0 || n == 0) return;
+  const OneThread alone;
   const dnnl_status_t status =
       dnnl_sgemm(a_op == Transpose::yes ? 'T' : 'N', b_op == Transpose::yes ? 'T' : 'N', m, n, k,
                  alpha, a, lda, b, ldb, beta, c, ldc);

@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <cmath>
 
@@ -110,6 +111,23 @@ TEST(Classifier, IsTheSameForTheSameSeedAndModelOnly) {
   EXPECT_EQ(train(0, 0), train(0, 0));
   EXPECT_NE(train(0, 0), train(1, 0));
   EXPECT_NE(train(0, 0), train(0, 1));
+}
+
+TEST(Classifier, ThreadsChangeNoBit) {
+  const Blobs blobs;
+  CpuBackend backend;
+  ClassifierOptions options;
+  options.epochs = 20;
+  options.hidden_dims = {64, 64};  // wide enough for a library to share out
+  const auto train_on = [&](int n_threads) {
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(n_threads);
+    const auto trained = train_classifier(backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
+    omp_set_num_threads(before);
+    return trained.parameters;
+  };
+
+  EXPECT_EQ(train_on(1), train_on(3));
 }
 
 TEST(Classifier, WithoutHeldOutSpotsReportsNoAccuracy) {

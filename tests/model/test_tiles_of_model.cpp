@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <omp.h>
 
 #include <cmath>
 #include <cstdlib>
@@ -99,6 +100,23 @@ TEST(Trainer, DependsOnSeedAndModelAlone) {
   EXPECT_EQ(once.parameters, train(data, 1, options).parameters);
   EXPECT_NE(once.parameters, train(data, 1, options, 1, 0).parameters);
   EXPECT_NE(once.parameters, train(data, 1, options, 0, 1).parameters);
+}
+
+TEST(Trainer, ThreadsChangeNoBit) {
+  const PreparedData data = small_section();
+  for (const Neighbors neighbors : {Neighbors::all, Neighbors::one}) {
+    const AutoencoderOptions options = small_options(neighbors, TiedUpdate::split);
+    const int before = omp_get_max_threads();
+    omp_set_num_threads(1);
+    const TrainerState one = train(data, 2, options);
+    omp_set_num_threads(3);
+    const TrainerState three = train(data, 2, options);
+    omp_set_num_threads(before);
+
+    EXPECT_EQ(one.parameters, three.parameters);
+    EXPECT_EQ(one.loss, three.loss);
+    EXPECT_EQ(one.gradient_norm, three.gradient_norm);
+  }
 }
 
 TEST(Trainer, ContinuesFromACheckpointToTheSameBits) {
