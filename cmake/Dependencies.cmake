@@ -46,5 +46,7 @@ if(STM_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
-# How tests start ranks: as root and on more ranks than cores, with no rank bound to a core.
-set(STM_MPIRUN ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none)
+# How tests start ranks: as root and on more ranks than cores, with no rank bound to a core, and with
+# waiting ranks giving their core away.
+set(STM_MPIRUN ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none
+    --mca mpi_yield_when_idle 1)

@@ -4,17 +4,20 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <optional>
 
-#include "io/h5_parallel.hpp"
+#include "io/disk_driver.hpp"
 
 namespace stamarker {
 
 namespace {
+
+constexpr const char* partial_ending = ".partial";
 
 [[noreturn]] void fail(const std::string& path, int error) {
   if (error == ENOSPC || error == EDQUOT || error == EFBIG)
@@ -28,14 +31,15 @@ void flush_to_disk(const std::string& path, const std::string& for_path) {
   if (file < 0) fail(for_path, errno);
   const int status = fsync(file);
   const int error = errno;
-  close(file);
+  ::close(file);
   // Some file systems cannot flush a folder; that does no harm.
   if (status != 0 && error != EINVAL && error != ENOTSUP) fail(for_path, error);
 }
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), partial_(path_ + ".partial") {
+AtomicFile::AtomicFile(std::string path)
+    : path_(std::move(path)), partial_(path_ + partial_ending) {
   std::error_code ignored;
   std::filesystem::remove(partial_, ignored);
 }
@@ -54,6 +58,14 @@ void AtomicFile::commit() {
   flush_to_disk(folder.empty() ? "." : folder, path_);
 }
 
+std::string path_of_partial(const std::string& partial) {
+  const std::string ending = partial_ending;
+  if (partial.size() <= ending.size() ||
+      partial.compare(partial.size() - ending.size(), ending.size(), ending) != 0)
+    return partial;
+  return partial.substr(0, partial.size() - ending.size());
+}
+
 void write_text_file(const std::string& path, const std::string& text) {
   AtomicFile file(path);
   errno = 0;
@@ -66,25 +78,91 @@ void write_text_file(const std::string& path, const std::string& text) {
 
 namespace h5 {
 
+namespace {
+
+/// Opens, works and closes, and tells at the end which write failed first.
+void with_disk_file(const std::string& path,
+                    const std::function<hid_t(const char* partial, hid_t access)>& open_file,
+                    const std::function<void(hid_t file)>& work) {
+  int first_error = 0;
+  const std::string partial = path + partial_ending;
+  try {
+    writing(path, [&] {
+      errno = 0;
+      const hid_t id = open_file(partial.c_str(), disk_access(&first_error));
+      if (id < 0) fail(path, errno != 0 ? errno : EIO);
+      File file{id};
+      work(file);
+      close(std::move(file));
+    });
+  } catch (const std::exception&) {
+    if (first_error == 0) throw;  // else it followed from the write that failed
+  }
+  if (first_error != 0) fail(path, first_error);
+}
+
+void make_file(const std::string& path, const std::function<void(hid_t file)>& fill) {
+  with_disk_file(
+      path,
+      [](const char* partial, hid_t access) {
+        return H5Fcreate(partial, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+      },
+      fill);
+}
+
+/// Takes the space of the whole file from the disk. Needed because MPI-IO does not always tell of
+/// a write that a full disk cut short (Open MPI 4.1.4, three ranks). Where the file system cannot
+/// reserve, posix_fallocate writes into each block instead.
+void reserve(const std::string& path) {
+  const std::string partial = path + partial_ending;
+  const int file = open(partial.c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) fail(path, errno);
+  const auto size = static_cast<off_t>(std::filesystem::file_size(partial));
+  const int error = posix_fallocate(file, 0, std::max<off_t>(size, 1));
+  ::close(file);
+  if (error != 0) fail(path, error);
+}
+
+/// Opens by MPI-IO, works and closes. A failure to open or close is agreed by all ranks.
+void with_shared_file(const Comm& comm, const std::string& path,
+                      const std::function<void(hid_t file)>& work) {
+  hid_t id = H5I_INVALID_HID;
+  comm.together([&] {
+    writing(path, [&] {
+      const Properties access{H5Pcreate(H5P_FILE_ACCESS)};
+      check(H5Pset_fapl_mpio(access, comm.get(), MPI_INFO_NULL));
+      id = checked(H5Fopen((path + partial_ending).c_str(), H5F_ACC_RDWR, access));
+    });
+  });
+  File file{id};
+  work(file);
+  comm.together([&] { writing(path, [&] { close(std::move(file)); }); });
+}
+
+}  // namespace
+
 void write_file(const std::string& path, const std::function<void(hid_t file)>& fill) {
   AtomicFile file(path);
-  writing(path, [&] {
-    File opened = create(file.partial());
-    fill(opened);
-    close(std::move(opened));
-  });
+  make_file(path, fill);
   file.commit();
 }
 
 void write_file_together(const Comm& comm, const std::string& path,
-                         const std::function<void(hid_t file)>& fill) {
-  std::optional<AtomicFile> file;  // on rank 0; it outlives the HDF5 file below
-  if (comm.rank() == 0) file.emplace(path);
-  const std::string partial = path + ".partial";
-  {
-    File opened = create_together(comm, partial);
-    fill(opened);
-    close_together(comm, std::move(opened), path);
+                         const std::function<void(hid_t file)>& make,
+                         const std::function<void(hid_t file)>& write) {
+  std::optional<AtomicFile> file;  // on rank 0; it outlives the HDF5 file
+  comm.on_root([&] {
+    file.emplace(path);
+    make_file(path, make);
+    reserve(path);
+  });
+  if (comm.size() > 1) {
+    with_shared_file(comm, path, write);
+  } else {  // some file systems lack MPI-IO, and one rank does not need it
+    with_disk_file(
+        path,
+        [](const char* partial, hid_t access) { return H5Fopen(partial, H5F_ACC_RDWR, access); },
+        write);
   }
   comm.on_root([&] { file->commit(); });
 }

@@ -25,6 +25,9 @@ class AtomicFile {
   bool is_committed_ = false;
 };
 
+/// `<path>` of `<path>.partial`; any other path as it is.
+std::string path_of_partial(const std::string& partial);
+
 /// Writes a text file by AtomicFile. Throws InputError: no space, no permission.
 void write_text_file(const std::string& path, const std::string& text);
 
@@ -34,10 +37,14 @@ namespace h5 {
 /// Throws InputError: no space, no permission; then nothing of the file is left.
 void write_file(const std::string& path, const std::function<void(hid_t file)>& fill);
 
-/// The same by all ranks of `comm` into one file. Collective. `fill` runs on every rank and makes
-/// the collective calls of h5_parallel.hpp. An InputError on any rank is thrown by all of them.
+/// The same by all ranks of `comm` into one file. Collective. First `make` runs on rank 0 alone: it
+/// makes all groups and datasets and writes what is small; then the space of the file is reserved
+/// on the disk, so that it cannot run out later; then `write` runs on every rank and writes rows by
+/// the collective calls of h5_parallel.hpp, making nothing new. An InputError on any rank is thrown
+/// by all of them, and nothing of the file is left.
 void write_file_together(const Comm& comm, const std::string& path,
-                         const std::function<void(hid_t file)>& fill);
+                         const std::function<void(hid_t file)>& make,
+                         const std::function<void(hid_t file)>& write);
 
 }  // namespace h5
 }  // namespace stamarker

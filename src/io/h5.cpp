@@ -126,13 +126,6 @@ File open_to_read(const std::string& path) {
                                : " is not an HDF5 file, or not readable"));
 }
 
-File create(const std::string& path) {
-  silence();
-  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  if (id < 0) throw InputError(path + " cannot be created (check folder, permission and space)");
-  return File{id};
-}
-
 void close(File file) {
   check(H5Fflush(file, H5F_SCOPE_LOCAL));
   check(H5Fclose(file.release()));

@@ -75,13 +75,11 @@ hid_t native_type() {
   }
 }
 
-// Files.
+// Files. They are written by write_file and write_file_together (atomic_file.hpp).
 
 /// Opens for reading, by this rank alone. Throws InputError: missing, a folder, not HDF5,
 /// truncated.
 File open_to_read(const std::string& path);
-/// Creates or replaces, by this rank alone. Throws InputError naming path and reason.
-File create(const std::string& path);
 /// Flushes and closes, so that errors of the disk are seen. No object of the file may be open.
 void close(File file);
 std::string file_name(hid_t object);

@@ -4,17 +4,11 @@
 #include <limits>
 
 #include "io/anndata_element.hpp"
+#include "io/atomic_file.hpp"
 
 namespace stamarker::h5 {
 
 namespace {
-
-/// One rank needs no MPI-IO, which some file systems lack.
-Properties access_of(const Comm& comm) {
-  Properties access{H5Pcreate(H5P_FILE_ACCESS)};
-  if (comm.size() > 1) check(H5Pset_fapl_mpio(access, comm.get(), MPI_INFO_NULL));
-  return access;
-}
 
 Properties transfer_of(hid_t object, bool is_collective) {
   const File file{H5Iget_file_id(object)};
@@ -23,14 +17,6 @@ Properties transfer_of(hid_t object, bool is_collective) {
   if (H5Pget_driver(access) == H5FD_MPIO)
     check(H5Pset_dxpl_mpio(transfer, is_collective ? H5FD_MPIO_COLLECTIVE : H5FD_MPIO_INDEPENDENT));
   return transfer;
-}
-
-std::string partial_as_whole(std::string path) {
-  const std::string ending = ".partial";
-  if (path.size() > ending.size() &&
-      path.compare(path.size() - ending.size(), ending.size(), ending) == 0)
-    path.resize(path.size() - ending.size());
-  return path;
 }
 
 /// Runs one write and keeps the message of the first failure: the ranks go on together, and
@@ -89,34 +75,6 @@ std::int64_t entries_before(const Comm& comm, const SparseBlock& mine, std::int6
 
 }  // namespace
 
-File create_together(const Comm& comm, const std::string& path) {
-  std::string failure;
-  hid_t id = H5I_INVALID_HID;
-  comm.on_root([&] {  // alone first: its message says why, and MPI-IO need not create
-    close(create(path));
-  });
-  try_to_write(partial_as_whole(path), failure, [&] {
-    id = checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access_of(comm)));
-  });
-  comm.agree(failure);
-  return File{id};
-}
-
-File open_together(const Comm& comm, const std::string& path) {
-  std::string failure;
-  hid_t id = H5I_INVALID_HID;
-  try_to_write(partial_as_whole(path), failure,
-               [&] { id = checked(H5Fopen(path.c_str(), H5F_ACC_RDWR, access_of(comm))); });
-  comm.agree(failure);
-  return File{id};
-}
-
-void close_together(const Comm& comm, File file, const std::string& path) {
-  std::string failure;
-  try_to_write(path, failure, [&] { close(std::move(file)); });
-  comm.agree(failure);
-}
-
 void create_typed_rows(hid_t where, const std::string& name, hid_t type,
                        const std::vector<std::int64_t>& shape, Layout layout) {
   expects(!shape.empty() && shape.size() <= 3, "a dataset of one to three dimensions");
@@ -129,9 +87,8 @@ void create_typed_rows(hid_t where, const std::string& name, hid_t type,
     chunk[0] = static_cast<hsize_t>(std::min(layout.chunk_rows, shape[0]));
     check(H5Pset_chunk(how, static_cast<int>(chunk.size()), chunk.data()));
     if (layout.gzip > 0) check(H5Pset_deflate(how, static_cast<unsigned>(layout.gzip)));
-  } else {
-    check(H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY));
   }
+  if (layout.gzip == 0) check(H5Pset_alloc_time(how, H5D_ALLOC_TIME_EARLY));
   const Properties links{H5Pcreate(H5P_LINK_CREATE)};
   check(H5Pset_create_intermediate_group(links, 1));
   const DataSet set{H5Dcreate2(where, name.c_str(), type, space, links, how, H5P_DEFAULT)};
@@ -149,7 +106,7 @@ void write_typed_rows(const Comm& comm, hid_t where, const std::string& name, hi
   const auto step = static_cast<std::int64_t>(
       std::max<std::size_t>(1, most_bytes / std::max<std::size_t>(row_bytes, 1)));
   const std::int64_t n_rounds = comm.max((n_rows + step - 1) / step);
-  const std::string path = partial_as_whole(file_name(where));
+  const std::string path = path_of_partial(file_name(where));
   std::string failure;
   for (std::int64_t round = 0; round < n_rounds; ++round) {
     const std::int64_t first = std::min(round * step, n_rows);
@@ -170,7 +127,7 @@ void write_typed_row_list(const Comm& comm, hid_t where, const std::string& name
   const std::int64_t row_values = row_length(where, name);
   const std::size_t row_bytes = static_cast<std::size_t>(row_values) * H5Tget_size(type);
   expects(values.size() == rows.size() * row_bytes, "values for each listed row");
-  const std::string path = partial_as_whole(file_name(where));
+  const std::string path = path_of_partial(file_name(where));
   std::string failure;
   try_to_write(path, failure, [&] {
     for (std::size_t first = 0, end = 0; first < rows.size(); first = end) {

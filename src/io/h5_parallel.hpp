@@ -8,28 +8,22 @@
 #include "data/dataset.hpp"
 #include "io/h5.hpp"
 
-/// Files that several ranks write together. A dataset is made by all ranks (or earlier, by one),
-/// then each rank writes its own rows. All functions with a Comm are collective: ranks without rows
-/// call them too. Failures are agreed: if one rank cannot write, all throw the same InputError.
+/// Rows of datasets that several ranks write together, into a file of write_file_together
+/// (atomic_file.hpp): one rank has made the datasets, then each rank writes its own rows. All
+/// functions with a Comm are collective: ranks without rows call them too. Failures are agreed: if
+/// one rank cannot write, all throw the same InputError.
 namespace stamarker::h5 {
-
-/// Creates or replaces a file that all ranks of `comm` write. Collective.
-File create_together(const Comm& comm, const std::string& path);
-/// Opens an existing file for reading and writing by all ranks of `comm`. Collective.
-File open_together(const Comm& comm, const std::string& path);
-/// Flushes and closes a file of create_together or open_together. Collective. No object of the
-/// file may be open.
-void close_together(const Comm& comm, File file, const std::string& path);
 
 /// How the values of a dataset lie in the file.
 struct Layout {
   std::int64_t chunk_rows = 0;  // 0: contiguous
-  int gzip = 0;                 // 1 .. 9; needs chunk_rows > 0; 0: not compressed
+  int gzip = 0;  // 1 .. 9; needs chunk_rows > 0; 0: not compressed. Space of compressed data is not
+                 // reserved before ranks write them together
 };
 
-/// Makes an empty dataset of the given shape, one to three dimensions, rows first. Called by all
-/// ranks on a file opened together, or by one rank on its own file. Values not written later are
-/// undefined.
+/// Makes an empty dataset of the given shape, one to three dimensions, rows first, by one rank on
+/// its own file. Space is taken from the file at once unless the dataset is compressed. Values not
+/// written later are undefined.
 void create_typed_rows(hid_t where, const std::string& name, hid_t type,
                        const std::vector<std::int64_t>& shape, Layout layout);
 template <class T>
@@ -80,7 +74,7 @@ struct SparseBlock {
 SparseBlock block_of_rows(const SparseRows& matrix, Block rows);
 
 /// Makes the group of a CSR matrix as AnnData stores it: data, indices, indptr, attribute shape.
-/// Index type int32, or int64 from 2^31 entries on, as scipy chooses. Called like create_rows.
+/// Index type int32, or int64 from 2^31 entries on, as scipy chooses. Used like create_rows.
 void create_csr(hid_t where, const std::string& name, std::int64_t n_rows, std::int64_t n_cols,
                 std::int64_t n_entries);
 /// Writes this rank's rows of a matrix made by create_csr. Blocks tile the rows without gap, in any

@@ -299,22 +299,13 @@ std::vector<std::string> write_result(const Comm& comm, const std::string& path,
   const Sizes sizes = sizes_of(comm, contents, edges);
   expects(sizes.n_spots > 0 && sizes.n_genes > 0, "a result with spots and genes");
   std::vector<std::string> left_out;
-  std::optional<AtomicFile> file;  // on rank 0; it outlives every handle below
-  if (comm.rank() == 0) file.emplace(path);
-  comm.on_root([&] {
-    expect_consistent(contents, sizes);
-    h5::writing(path, [&] {
-      h5::File small = h5::create(file->partial());
-      write_small_parts(small, contents, sizes, left_out);
-      h5::close(std::move(small));
-    });
-  });
-  {
-    h5::File large = h5::open_together(comm, path + ".partial");
-    write_large_parts(comm, large, contents, edges);
-    h5::close_together(comm, std::move(large), path);
-  }
-  comm.on_root([&] { file->commit(); });
+  h5::write_file_together(
+      comm, path,
+      [&](hid_t file) {
+        expect_consistent(contents, sizes);
+        write_small_parts(file, contents, sizes, left_out);
+      },
+      [&](hid_t file) { write_large_parts(comm, file, contents, edges); });
   return left_out;
 }
 

@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.sparse
 
 PROGRAMS = pathlib.Path(os.environ["STM_PROGRAMS"])
-MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none"]
+MPIRUN = os.environ["STM_MPIRUN"].split()
 
 
 def run(program, *arguments, ranks=1):

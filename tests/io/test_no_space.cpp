@@ -1,0 +1,123 @@
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+
+#include "io/atomic_file.hpp"
+#include "io/h5_parallel.hpp"
+#include "io/section_file.hpp"
+#include "sample_result.hpp"
+#include "scratch.hpp"
+
+namespace stamarker {
+namespace {
+
+using test::Scratch;
+
+/// While it lives no file of this process grows beyond `bytes`, as on a full disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+template <class Work>
+void expect_no_space(const Comm& world, const std::string& path, Work work) {
+  try {
+    work();
+    ADD_FAILURE() << "no error on rank " << world.rank();
+  } catch (const InputError& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "no space left writing " + path + "; free some and start again");
+  }
+  world.barrier();
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
+}
+
+Dataset big_section() {
+  Dataset data;
+  data.counts.n_rows = 600;
+  data.counts.n_cols = 400;
+  for (int i = 0; i < data.counts.n_rows; ++i) {
+    for (int g = i % 2; g < data.counts.n_cols; g += 2) {
+      data.counts.column.push_back(g);
+      data.counts.value.push_back(static_cast<float>(1 + (i + g) % 7));
+    }
+    data.counts.row_start.push_back(static_cast<std::int64_t>(data.counts.column.size()));
+    data.spot_names.push_back(std::to_string(i));
+    data.coordinates.values.insert(data.coordinates.values.end(), {1.0 * i, 0.0});
+  }
+  for (int g = 0; g < data.counts.n_cols; ++g) data.gene_names.push_back(std::to_string(g));
+  data.section.assign(600, 0);
+  data.section_names = {"section"};
+  return data;
+}
+
+TEST(NoSpace, SerialFileIsRefusedInOneLineAndRemoved) {
+  const Comm world(MPI_COMM_WORLD);
+  const Scratch scratch(world);
+  const std::string path = scratch / ("serial_" + std::to_string(world.rank()));
+  const std::vector<float> values(1 << 20, 1.0f);
+  const FileSizeLimit limit(1 << 20);
+
+  expect_no_space(world, path, [&] {
+    h5::write_file(path, [&](hid_t file) { h5::write(file, "values", values); });
+  });
+  expect_no_space(world, path, [&] { write_text_file(path, std::string(2 << 20, 'x')); });
+  expect_no_space(world, path, [&] { write_section(path, big_section()); });
+}
+
+TEST(NoSpace, FileOfAllRanksIsRefusedByAllAndRemoved) {
+  const Comm world(MPI_COMM_WORLD);
+  const Scratch scratch(world);
+  const std::string path = scratch / "together";
+  const std::vector<float> values(1 << 20, 1.0f);
+  const FileSizeLimit limit(1 << 20);
+
+  for (const h5::Layout layout : {h5::Layout{}, h5::Layout{.chunk_rows = 1 << 18, .gzip = 0}})
+    expect_no_space(world, path, [&] {
+      h5::write_file_together(
+          world, path,
+          [&](hid_t file) {
+            h5::create_rows<float>(file, "values", {world.size() * (1 << 20)}, layout);
+          },
+          [&](hid_t file) {
+            h5::write_rows(world, file, "values", world.rank() * (1 << 20),
+                           std::span<const float>(values));
+          });
+    });
+}
+
+/// From no space at all to nearly enough: whichever write or close fails, the outcome is the same.
+TEST(NoSpace, ResultIsRefusedByAllAndRemovedWhereverTheSpaceEnds) {
+  const Comm world(MPI_COMM_WORLD);
+  const Scratch scratch(world);
+  const std::string input = scratch / "input.h5ad", path = scratch / "result.h5ad";
+  world.on_root([&] { write_section(input, big_section()); });
+  test::SampleResult sample({input, "X", "spatial", ""}, 150);
+  const ResultContents contents = sample.contents(world, /*with_saliency=*/false);
+  write_result(world, path, contents);
+  const auto whole = std::filesystem::file_size(path);
+  world.barrier();
+  world.on_root([&] { std::filesystem::remove(path); });
+
+  for (const double share : {0.0, 0.05, 0.2, 0.5, 0.7, 0.9, 0.99}) {
+    SCOPED_TRACE(share);
+    const FileSizeLimit limit(static_cast<rlim_t>(share * static_cast<double>(whole)));
+    expect_no_space(world, path, [&] { write_result(world, path, contents); });
+  }
+}
+
+}  // namespace
+}  // namespace stamarker

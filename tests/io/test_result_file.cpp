@@ -1,0 +1,100 @@
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "io/result_file.hpp"
+#include "io/section_file.hpp"
+#include "sample_result.hpp"
+#include "scratch.hpp"
+
+namespace stamarker {
+namespace {
+
+using test::Scratch;
+
+/// 50 spots x 30 genes; entry (i, g) is i + g where 3 divides it, else 0.
+Dataset section() {
+  Dataset data;
+  data.counts.n_rows = 50;
+  data.counts.n_cols = 30;
+  for (int i = 0; i < 50; ++i) {
+    for (int g = 0; g < 30; ++g) {
+      if ((i + g) % 3 != 0 || i + g == 0) continue;
+      data.counts.column.push_back(g);
+      data.counts.value.push_back(static_cast<float>(i + g));
+    }
+    data.counts.row_start.push_back(static_cast<std::int64_t>(data.counts.column.size()));
+    data.spot_names.push_back(std::to_string(i));
+    data.coordinates.values.insert(data.coordinates.values.end(), {1.0 * i, 0.0});
+  }
+  for (int g = 0; g < 30; ++g) data.gene_names.push_back(std::to_string(g));
+  data.section.assign(50, 0);
+  data.section_names = {"section"};
+  return data;
+}
+
+TEST(ResultFile, HoldsTheMatricesWhateverTheNumberOfRanks) {
+  const Comm world(MPI_COMM_WORLD);
+  const Scratch scratch(world);
+  world.on_root([&] { write_section(scratch / "in.h5ad", section()); });
+  test::SampleResult sample({scratch / "in.h5ad", "X", "spatial", ""});
+
+  const auto left_out =
+      write_result(world, scratch / "out.h5ad", sample.contents(world, /*with_saliency=*/true));
+
+  EXPECT_TRUE(left_out.empty());
+  const PreparedData& known = sample.prepared();
+  const h5::File file = h5::open_to_read(scratch / "out.h5ad");
+  EXPECT_EQ(h5::read<std::int64_t>(file, "X/indptr"), known.expression.row_start);
+  EXPECT_EQ(h5::read<std::int32_t>(file, "X/indices"), known.expression.column);
+  EXPECT_EQ(h5::read<float>(file, "X/data"), known.expression.value);
+  EXPECT_EQ(h5::read<float>(file, "layers/counts/data"), known.counts.value);
+  const auto labels = h5::read<int>(file, "obsm/stamarker_labels");
+  const auto saliency = h5::read<float>(file, "layers/saliency");
+  const auto distances = h5::read<float>(file, "obsp/spatial_distances/data");
+  ASSERT_EQ(labels.size(), known.spot_names.size() * 3);
+  ASSERT_EQ(saliency.size(), known.spot_names.size() * known.gene_names.size());
+  for (int i = 0; i < known.n_spots(); ++i) {
+    for (int m = 0; m < 3; ++m) EXPECT_EQ(labels[static_cast<std::size_t>(3 * i + m)], (i + m) % 4);
+    for (int g = 0; g < known.n_genes(); ++g)
+      EXPECT_EQ(saliency[static_cast<std::size_t>(i * known.n_genes() + g)],
+                static_cast<float>(i) + static_cast<float>(g) / 1000);
+  }
+  // A chain of n spots has n - 1 edges in each direction; self-loops are not stored.
+  EXPECT_EQ(distances, std::vector<float>(2 * (known.spot_names.size() - 1), 1.5f));
+  EXPECT_EQ(h5::read_strings(file, "obs/_index"), known.spot_names);
+}
+
+TEST(ResultFile, InputThatIsGoneCostsItsOwnPartsOnly) {
+  const Comm world(MPI_COMM_WORLD);
+  const Scratch scratch(world);
+  world.on_root([&] { write_section(scratch / "in.h5ad", section()); });
+  test::SampleResult sample({scratch / "in.h5ad", "X", "spatial", ""});
+  world.on_root([&] { std::filesystem::remove(scratch / "in.h5ad"); });
+
+  const auto left_out =
+      write_result(world, scratch / "out.h5ad", sample.contents(world, /*with_saliency=*/false));
+
+  EXPECT_EQ(left_out.size(), world.rank() == 0 ? 2u : 0u);
+  const h5::File file = h5::open_to_read(scratch / "out.h5ad");
+  EXPECT_EQ(h5::read_strings(file, "obs/_index"), sample.prepared().spot_names);
+  EXPECT_EQ(h5::read<double>(file, "obsm/spatial"), sample.prepared().coordinates.values);
+}
+
+TEST(ResultFile, FoldChangeIsThatOfMeansOutsideTheLogarithm) {
+  // Gene 0: log1p values 1, 1 in domain 0; 0, 0.5 in domain 1. Gene 1: nowhere.
+  const SparseRows expression{4, 2, {0, 1, 2, 2, 3}, {0, 0, 0}, {1, 1, 0.5}};
+  const std::vector<std::int32_t> domain{0, 0, 1, 1};
+
+  const std::vector<float> change = log_fold_changes(expression, domain, 2);
+
+  const double expected = std::log2((std::expm1(1.0) + 1e-9) / (std::expm1(0.25) + 1e-9));
+  ASSERT_EQ(change.size(), 4u);
+  EXPECT_FLOAT_EQ(change[0], static_cast<float>(expected));
+  EXPECT_EQ(change[1], 0);
+  EXPECT_FLOAT_EQ(change[2], static_cast<float>(-expected));
+}
+
+}  // namespace
+}  // namespace stamarker
