@@ -51,8 +51,23 @@ Subset take(std::span<const float> embedding, int n_latent, std::span<const std:
   return subset;
 }
 
+/// What the loss compares with the labels, up to terms that are equal for all classes of a spot:
+/// the logits; or, as batch_softmax leaves each class's logits free by a constant, the logits less
+/// the logarithm of the sum of their exponentials over the spots.
+void to_scores(ClassifierLoss loss, int n_classes, std::vector<float>& logits) {
+  if (loss == ClassifierLoss::cross_entropy) return;
+  for (std::size_t c = 0; c < static_cast<std::size_t>(n_classes); ++c) {
+    double top = logits[c], total = 0;
+    for (std::size_t k = c; k < logits.size(); k += n_classes)
+      top = std::max(top, double(logits[k]));
+    for (std::size_t k = c; k < logits.size(); k += n_classes) total += std::exp(logits[k] - top);
+    const auto level = static_cast<float>(top + std::log(total));
+    for (std::size_t k = c; k < logits.size(); k += n_classes) logits[k] -= level;
+  }
+}
+
 /// [C, C] counts: row truth, column predicted.
-std::vector<std::int32_t> confusion_of(Backend& backend, const MlpView& mlp,
+std::vector<std::int32_t> confusion_of(Backend& backend, const MlpView& mlp, ClassifierLoss loss,
                                        const Buffer<float>& parameters, const Subset& subset,
                                        int n_latent, int n_domains) {
   std::vector<std::int32_t> confusion(static_cast<std::size_t>(n_domains) * n_domains);
@@ -61,7 +76,8 @@ std::vector<std::int32_t> confusion_of(Backend& backend, const MlpView& mlp,
   const Buffer<float> z(backend, std::span<const float>(subset.z));
   Buffer<float> logits(backend, static_cast<std::size_t>(n) * n_domains);
   backend.mlp_forward(mlp, parameters.span(), z.matrix(n, n_latent), logits.matrix(n, n_domains));
-  const std::vector<float> host = logits.to_host();
+  std::vector<float> host = logits.to_host();
+  to_scores(loss, n_domains, host);
   for (int i = 0; i < n; ++i) {
     const auto row = host.begin() + static_cast<std::ptrdiff_t>(i) * n_domains;
     const auto predicted = std::max_element(row, row + n_domains) - row;
@@ -114,10 +130,12 @@ Classifier train_classifier(Backend& backend, std::span<const float> embedding, 
                     label.span(), parameters.span(), loss.span());
 
   classifier.loss = loss.to_host();
-  classifier.confusion = confusion_of(backend, mlp, parameters, held_out, n_latent, n_domains);
+  classifier.confusion =
+      confusion_of(backend, mlp, options.loss, parameters, held_out, n_latent, n_domains);
   classifier.held_out_accuracy = accuracy_of(classifier.confusion, n_domains);
-  classifier.training_accuracy =
-      accuracy_of(confusion_of(backend, mlp, parameters, training, n_latent, n_domains), n_domains);
+  classifier.training_accuracy = accuracy_of(
+      confusion_of(backend, mlp, options.loss, parameters, training, n_latent, n_domains),
+      n_domains);
   classifier.parameters = parameters.to_host();
   return classifier;
 }

@@ -15,6 +15,9 @@ struct Classifier {
   std::vector<double> loss;       // [epochs], mean over the batches
   double held_out_accuracy = 0;   // NaN when nothing was held out
   double training_accuracy = 0;
+  // Predicted is the class of the largest logit; with batch_softmax, which leaves each class's
+  // logits free by a constant, that of the largest share of the class's exponentials over the
+  // spots.
   std::vector<std::int32_t> confusion;  // [C, C] of the held-out spots: row truth, column predicted
 };
 
