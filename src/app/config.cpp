@@ -142,6 +142,7 @@ std::string text_of(const std::string& file) {
 
 std::vector<Entry> entries_of_settings(const std::vector<std::string>& settings) {
   std::vector<Entry> entries;
+  entries.reserve(settings.size());
   for (const std::string& setting : settings) entries.push_back(entry_of_setting(setting));
   return entries;
 }

@@ -122,7 +122,7 @@ void run_stages(RunContext& run, StageRange stages) {
       run.seconds.back().second += seconds;  // of reading and preparing, before there was a file
     else
       run.seconds.emplace_back(name_of(stage), seconds);
-    run.log.file_only(fmt::format("{} took {:.2f} s", name_of(stage), seconds));
+    run.log.file_only(fmt::format("{} took {:.2f} s", name_of(stage), run.seconds.back().second));
     run.stop_if_interrupted();
   }
 }
