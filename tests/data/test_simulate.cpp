@@ -95,8 +95,11 @@ TEST(Simulation, LosesTheShareOfEntriesAskedFor) {
                           .dropout = 0.3};
   const SparseRows counts = Simulation(options).rows(0, 500);
 
-  // 10,000 entries of mean 1000 / 0.7: none is zero by itself. Five standard errors.
+  // 10,000 entries of mean 1000 / 0.7 where not lost: none is zero by itself. Five standard errors,
+  // of a share and of a mean of entries that are 0 or about 1430 +- 320.
   EXPECT_NEAR(1 - counts.n_entries() / 10000.0, 0.3, 5 * std::sqrt(0.3 * 0.7 / 10000));
+  const double total = std::accumulate(counts.value.begin(), counts.value.end(), 0.0);
+  EXPECT_NEAR(total / 10000, 1000, 5 * 710 / std::sqrt(10000));
 }
 
 TEST(Simulation, RaisesDomainSvgsInTheirDomainAndNothingElse) {
