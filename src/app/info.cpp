@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <vector>
 
+#include "app/stage_files.hpp"
 #include "base/error.hpp"
 #include "io/h5.hpp"
 #include "io/read_input.hpp"
@@ -98,11 +98,8 @@ std::string describe_input(const std::string& path) {
 }  // namespace
 
 std::string describe_file(const std::string& path) {
+  if (!fingerprint_of_file(path).empty()) return describe_stage_file(h5::open_to_read(path));
   if (is_anndata_file(path)) return describe_anndata(h5::open_to_read(path));
-  if (!std::filesystem::is_directory(path) && path.ends_with(".h5")) {
-    const h5::File file = h5::open_to_read(path);
-    if (h5::has_attribute(file, "fingerprint")) return describe_stage_file(file);
-  }
   return describe_input(path);
 }
 
