@@ -54,6 +54,7 @@ double mean_agreement(std::span<const std::int32_t> labels, int n_models) {
   expects(n_models > 0 && labels.size() % n_models == 0, "labels are [n_models, n_spots]");
   const std::size_t n_spots = labels.size() / n_models;
   std::vector<Numbered> models;
+  models.reserve(n_models);
   for (int m = 0; m < n_models; ++m)
     models.push_back(numbered(labels.subspan(m * n_spots, n_spots)));
   std::vector<double> with_later(static_cast<std::size_t>(n_models), 0);

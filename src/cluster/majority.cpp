@@ -77,7 +77,8 @@ std::vector<std::int32_t> follow_majority(std::span<const std::int32_t> domain,
     const Tree tree(coordinates.n_dims, points);
     const auto n = static_cast<std::int64_t>(points.spots.size());
 #pragma omp parallel for schedule(static)
-    for (std::int64_t p = 0; p < n; ++p) {
+    for (std::int64_t p = 0; p < n; ++p) {  // NOLINT(openmp-exception-escape): nanoflann throws
+                                            // only for a tree without points
       const std::int32_t i = points.spots[p];
       const auto near = nearest_spots(tree, points, i, static_cast<std::size_t>(n_neighbors));
       result[i] = most_frequent(domain, domain[i], near);

@@ -167,7 +167,7 @@ NeighborGraph neighbor_graph(std::span<const float> points, int n_dims, int n_ne
   NeighborGraph graph;
   for (auto& row : rows) {
     std::ranges::sort(row);
-    row.erase(std::ranges::unique(row).begin(), row.end());
+    row.erase(std::unique(row.begin(), row.end()), row.end());
     graph.neighbor.insert(graph.neighbor.end(), row.begin(), row.end());
     graph.row_start.push_back(static_cast<std::int64_t>(graph.neighbor.size()));
   }
