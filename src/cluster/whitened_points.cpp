@@ -72,7 +72,8 @@ WhitenedPoints::WhitenedPoints(std::span<const float> data, int n_dims) {
   for (int g = 0; g < n_groups(); ++g) {
     const int n_here = std::min(group, n_points_ - g * group);
     const Eigen::MatrixXd white =
-        (rows.middleRows(g * group, n_here).cast<double>().rowwise() - mean_.transpose()) *
+        (rows.middleRows(Eigen::Index{g} * group, n_here).cast<double>().rowwise() -
+         mean_.transpose()) *
         to_white;
     Eigen::Map<Eigen::MatrixXd>(values_.data() + static_cast<std::size_t>(g) * n_kept * group,
                                 group, n_kept)
