@@ -72,8 +72,8 @@ std::vector<std::vector<double>> distances_of_rows(const Labels& l) {
 
 Direct direct_consensus(const Labels& l, std::size_t n_clusters) {
   const auto d = distances_of_rows(l);
-  std::vector<std::vector<int>> groups;
-  for (int i = 0; i < l.n_spots; ++i) groups.push_back({i});
+  std::vector<std::vector<int>> groups(l.n_spots);
+  for (int i = 0; i < l.n_spots; ++i) groups[i] = {i};
   Direct result;
   result.labels.resize(l.n_spots);
   while (groups.size() > 1) {
@@ -180,7 +180,7 @@ TEST(Consensus, LinkageTableNamesClustersAsScipyDoes) {
   const int n = found.n_leaves();
   ASSERT_EQ(found.n_tuples, n);
   std::vector<double> size(n, 0);
-  std::vector<int> n_used(2 * n, 0);
+  std::vector<int> n_used(static_cast<std::size_t>(n) * 2, 0);
   for (const std::int32_t leaf : found.leaf) ++size[leaf];
   EXPECT_TRUE(std::ranges::is_sorted(size, std::greater{}));
   for (int k = 0; k + 1 < n; ++k) {
@@ -249,8 +249,8 @@ TEST(Consensus, TuplesThatOverflowOneKeyAreToldApart) {
   const Consensus found = consensus(labels.values, 40, 10, {});
 
   EXPECT_EQ(found.n_tuples, 30);
-  std::vector<std::int32_t> expected;
-  for (int i = 0; i < 300; ++i) expected.push_back(i % 10);
+  std::vector<std::int32_t> expected(300);
+  for (int i = 0; i < 300; ++i) expected[i] = i % 10;
   EXPECT_EQ(adjusted_rand_index(found.domain, expected), 1);
 }
 
