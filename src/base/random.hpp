@@ -9,11 +9,11 @@ namespace stamarker {
 /// file format of a run: a changed value changes every result.
 enum class Purpose : std::uint32_t {
   initial_weights = 1,
-  neighbor = 2,     // the source each spot attends to, anew each step
-  clustering = 3,   // starts of mclust, Louvain and Leiden
-  classifier = 4,   // initial weights of the MLP
-  held_out = 5,     // split of the classifier's training set
-  batch = 6,        // mini-batches of the classifier
+  neighbor = 2,    // the source each spot attends to, anew each step
+  clustering = 3,  // starts of mclust, Louvain and Leiden
+  classifier = 4,  // initial weights of the MLP
+  held_out = 5,    // split of the classifier's training set
+  batch = 6,       // mini-batches of the classifier
   simulation = 7,
 };
 

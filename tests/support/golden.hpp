@@ -15,7 +15,7 @@ std::filesystem::path shared_folder();
 }  // namespace stamarker::test
 
 /// Ends the test as SKIPPED, naming the missing file.
-#define STM_NEEDS_SHARED(relative)                                                    \
-  if (!std::filesystem::exists(stamarker::test::shared_folder() / (relative)))        \
-  GTEST_SKIP() << "SKIPPED: " << (stamarker::test::shared_folder() / (relative))      \
+#define STM_NEEDS_SHARED(relative)                                               \
+  if (!std::filesystem::exists(stamarker::test::shared_folder() / (relative)))   \
+  GTEST_SKIP() << "SKIPPED: " << (stamarker::test::shared_folder() / (relative)) \
                << " is missing; set STAMARKER_SHARED to the folder that holds golden/ and data/"
