@@ -24,9 +24,10 @@ void add_file(Checksum& checksum, const fs::path& file) {
     checksum.add({block.data(), static_cast<std::size_t>(in.gcount())});
 }
 
-/// Of the kinds that are read: matrices and tables, not images or alignments.
+/// Of the kinds that are read: matrices and tables, not images, alignments or unfiltered matrices.
 bool is_data_file(const fs::path& file) {
   const std::string name = file.filename().string();
+  if (name.starts_with("raw_") || name.starts_with("molecule_info")) return false;
   return std::ranges::any_of(
       std::array{".h5", ".mtx", ".mtx.gz", ".tsv", ".tsv.gz", ".csv", ".csv.gz"},
       [&](const char* ending) { return name.ends_with(ending); });

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "app/interruption.hpp"
 #include "app/stage_files.hpp"
 #include "app/stages/stages.hpp"
 #include "model/classifier.hpp"
@@ -13,6 +14,7 @@ void classify_stage(RunContext& run) {
     Progress progress(run.log, "classify", run.my_models().size());
     for (int m = run.my_models().begin; m < run.my_models().end; ++m) {
       const std::string file = run.directory.classifier(m);
+      if (is_interrupted()) return;  // files so far are whole; the run ends after this stage
       if (fingerprint_of_file(file) == run.fingerprints.of(Stage::classify)) continue;
       const Classifier classifier = train_classifier(
           run.backend, read_model_embedding(run.directory.model(m)), config.autoencoder.n_latent,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "app/interruption.hpp"
 #include "app/stage_files.hpp"
 #include "app/stages/stages.hpp"
 
@@ -27,6 +28,7 @@ void saliency_stage(RunContext& run) {
     Progress progress(run.log, "saliency", tiles.size());
     for (int t = tiles.begin; t < tiles.end; ++t) {
       const std::string file = run.directory.saliency_tile(t);
+      if (is_interrupted()) return;  // files so far are whole; the run ends after this stage
       if (fingerprint_of_file(file) == fingerprint) continue;
       const TileSaliency tile =
           tile_saliency(run.backend, data, t, models, config.autoencoder, config.classifier,

@@ -1,0 +1,115 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "app/fingerprint.hpp"
+#include "app/log.hpp"
+#include "app/program.hpp"
+#include "app/run_context.hpp"
+
+namespace stamarker {
+namespace {
+
+using test::Scratch;
+using test::write_text;
+
+Config with(const std::vector<std::string>& settings) {
+  return parse_config("domains: 3", "run.yaml", settings).config;
+}
+
+/// The first stage whose fingerprint a setting changes; it and all later ones must change. Nothing
+/// when none does.
+std::optional<Stage> first_changed(const std::vector<std::string>& settings) {
+  const Fingerprints before(with({}), "input"), after(with(settings), "input");
+  std::optional<Stage> first;
+  for (const Stage stage : all_stages) {
+    const bool is_changed = before.of(stage) != after.of(stage);
+    if (is_changed && !first) first = stage;
+    EXPECT_EQ(is_changed, first.has_value()) << name_of(stage);
+  }
+  return first;
+}
+
+TEST(Fingerprints, ChangeFromTheFirstStageThatAnOptionTouches) {
+  EXPECT_EQ(first_changed({"prepare.min_cells=7"}), Stage::prepare);
+  EXPECT_EQ(first_changed({"seed=7"}), Stage::train);
+  EXPECT_EQ(first_changed({"compute.tiles=7"}), Stage::train);
+  EXPECT_EQ(first_changed({"models=7"}), Stage::cluster);
+  EXPECT_EQ(first_changed({"domains=7"}), Stage::cluster);
+  EXPECT_EQ(first_changed({"consensus.refine=7"}), Stage::consensus);
+  EXPECT_EQ(first_changed({"classifier.epochs=7"}), Stage::classify);
+  EXPECT_EQ(first_changed({"svgs.transform=log_score"}), Stage::saliency);
+  EXPECT_EQ(first_changed({"svgs.alpha=7"}), Stage::svgs);
+  EXPECT_EQ(first_changed({"compute.threads=7", "output=elsewhere", "compute.device=cpu",
+                           "input.path=moved.h5ad"}),
+            std::nullopt);
+}
+
+TEST(Fingerprints, ChangeWithTheInput) {
+  const Fingerprints one(with({}), "one"), other(with({}), "other");
+
+  for (const Stage stage : all_stages) EXPECT_NE(one.of(stage), other.of(stage));
+}
+
+/// Reference value: FNV-1a of "foobar" as in the authors' test suite (draft-eastlake-fnv).
+TEST(Checksum, IsFnv1a) {
+  Checksum checksum;
+  checksum.add("foo");
+  checksum.add("bar");
+
+  EXPECT_EQ(checksum.hex(), "85944171f73967e8");
+}
+
+TEST(InputChecksum, SeesEveryFileThatIsReadAndNoOther) {
+  const Scratch scratch;
+  const std::string folder = scratch.path().string();
+  std::filesystem::create_directory(scratch / "spatial");
+  write_text(scratch / "matrix.mtx", "1");
+  write_text(scratch / "spatial/tissue_positions.csv", "2");
+  const std::string before = input_checksum(folder);
+
+  write_text(scratch / "spatial/tissue_hires_image.png", "3");
+  const std::string with_image = input_checksum(folder);
+  write_text(scratch / "spatial/tissue_positions.csv", "4");
+
+  EXPECT_EQ(with_image, before);
+  EXPECT_NE(input_checksum(folder), before);
+  EXPECT_THROW(input_checksum(folder + "/none"), InputError);
+}
+
+TEST(ParallelPlan, PutsRanksOfAGroupSideBySide) {
+  ComputeOptions options;
+  options.tile_groups = 2;
+
+  const ParallelPlan third(/*rank=*/2, /*n_ranks=*/6, options), last(5, 6, options);
+
+  EXPECT_EQ(third.n_groups, 3);
+  EXPECT_EQ(third.group, 1);
+  EXPECT_EQ(third.tile_rank, 0);
+  EXPECT_EQ(last.group, 2);
+  EXPECT_EQ(last.tile_rank, 1);
+  EXPECT_THROW(ParallelPlan(0, 3, options), InputError);
+}
+
+TEST(ParallelPlan, CutsLargeSectionsIntoAMultipleOfTheTileGroups) {
+  ComputeOptions options;
+  EXPECT_EQ(training_tiles(options, 50'000), 1);
+  EXPECT_EQ(training_tiles(options, 50'001), 2);
+  options.tile_groups = 4;
+  EXPECT_EQ(training_tiles(options, 100), 4);
+  EXPECT_EQ(training_tiles(options, 1'000'000), 20);
+  options.tiles = 8;
+  EXPECT_EQ(training_tiles(options, 1'000'000), 8);
+}
+
+TEST(ReadableDuration, HasTheUnitOfItsSize) {
+  EXPECT_EQ(readable_duration(0.04), "0.0 s");
+  EXPECT_EQ(readable_duration(59.6), "1:00");
+  EXPECT_EQ(readable_duration(125), "2:05");
+  EXPECT_EQ(readable_duration(3723), "1:02:03");
+  EXPECT_EQ(readable_bytes(612e6), "612 MB");
+  EXPECT_EQ(readable_bytes(1.44e9), "1.4 GB");
+}
+
+}  // namespace
+}  // namespace stamarker
