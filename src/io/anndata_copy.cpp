@@ -109,6 +109,58 @@ const char* array_encoding(hid_t type) {
   return H5Tget_class(type) == H5T_STRING ? "string-array" : "array";
 }
 
+/// Rows [first, first + n) of a dataset as bytes of its own type.
+std::vector<std::byte> read_raw_rows(hid_t where, const std::string& path, hid_t type,
+                                     std::int64_t first, std::int64_t n) {
+  const h5::DataSet set = h5::open_dataset(where, path);
+  const h5::Space in_file = h5::select_rows(set, first, n);
+  const hssize_t n_values = H5Sget_select_npoints(in_file);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(n_values) * H5Tget_size(type));
+  const h5::Space in_memory = h5::space_of({n_values});
+  if (n_values > 0)
+    reading(where, path,
+            [&] { h5::check(H5Dread(set, type, in_memory, in_file, H5P_DEFAULT, bytes.data())); });
+  return bytes;
+}
+
+/// Which values of a dense array are kept, block of rows by block of rows, so that no more than
+/// about 32 MB are held.
+void copy_dense_rows(hid_t from, const std::string& path, hid_t to, const Selection& selection,
+                     hid_t type, const std::vector<std::int64_t>& shape) {
+  std::vector<std::int64_t> kept_shape = shape;
+  kept_shape[0] = static_cast<std::int64_t>(selection.rows.size());
+  if (selection.on_both_axes) kept_shape[1] = kept_shape[0];
+  h5::write_empty(to, path, type, kept_shape);
+  const h5::DataSet target = h5::open_dataset(to, path);
+  std::size_t row_values = 1;
+  for (std::size_t d = 1; d < shape.size(); ++d) row_values *= static_cast<std::size_t>(shape[d]);
+  const std::size_t row_bytes = row_values * H5Tget_size(type);
+  const std::int64_t step =
+      std::max<std::int64_t>(1, (std::int64_t{1} << 25) / static_cast<std::int64_t>(row_bytes + 1));
+  auto next = selection.rows.begin();
+  for (std::int64_t first = 0; first < shape[0]; first += step) {
+    const std::int64_t last = std::min(first + step, shape[0]);
+    std::vector<std::size_t> places;  // of kept values within the block
+    const auto first_kept = next - selection.rows.begin();
+    for (; next != selection.rows.end() && *next < last; ++next) {
+      const std::size_t row = static_cast<std::size_t>(*next - first) * row_values;
+      if (selection.on_both_axes) {
+        for (const std::int32_t column : selection.rows)
+          places.push_back(row + static_cast<std::size_t>(column));
+      } else {
+        for (std::size_t k = 0; k < row_values; ++k) places.push_back(row + k);
+      }
+    }
+    if (places.empty()) continue;
+    const auto bytes =
+        picked(read_raw_rows(from, path, type, first, last - first), H5Tget_size(type), places);
+    const h5::Space in_file =
+        h5::select_rows(target, first_kept, (next - selection.rows.begin()) - first_kept);
+    const h5::Space in_memory = h5::space_of({static_cast<std::int64_t>(places.size())});
+    h5::check(H5Dwrite(target, type, in_memory, in_file, H5P_DEFAULT, bytes.data()));
+  }
+}
+
 bool copy_dense(hid_t from, const std::string& path, hid_t to, const Selection& selection) {
   const h5::DataSet set = h5::open_dataset(from, path);
   const h5::Type type{H5Dget_type(set)};
@@ -121,18 +173,8 @@ bool copy_dense(hid_t from, const std::string& path, hid_t to, const Selection& 
     return true;
   }
   if (holds_variable_length(type)) return false;
-  RawArray array = read_raw(from, path);
-  keep_rows(array, selection.rows);
-  if (selection.on_both_axes) {
-    std::vector<std::size_t> places;
-    for (std::size_t i = 0; i < selection.rows.size(); ++i)
-      for (const std::int32_t j : selection.rows)
-        places.push_back(i * static_cast<std::size_t>(shape[1]) + static_cast<std::size_t>(j));
-    array.bytes = picked(array.bytes, H5Tget_size(array.type), places);
-    array.shape[1] = array.shape[0];
-  }
-  write_raw(to, path, array);
-  mark(h5::open_dataset(to, path), array_encoding(array.type), "0.2.0");
+  copy_dense_rows(from, path, to, selection, type, shape);
+  mark(h5::open_dataset(to, path), array_encoding(type), "0.2.0");
   return true;
 }
 
@@ -177,7 +219,8 @@ std::vector<std::int32_t> new_indices(const Selection& selection) {
   return index;
 }
 
-bool copy_sparse(hid_t from, const std::string& path, hid_t to, const Selection& selection) {
+bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::string& to_path,
+                 const Selection& selection) {
   const h5::Group source = h5::open_group(from, path);
   SparseHeader header = sparse_header(source, path);
   if (header.n_rows != selection.n_rows_before ||
@@ -201,7 +244,7 @@ bool copy_sparse(hid_t from, const std::string& path, hid_t to, const Selection&
   values.bytes = picked(values.bytes, H5Tget_size(values.type), part.sources);
   values.shape = {static_cast<std::int64_t>(part.sources.size())};
 
-  const h5::Group group = h5::make_group(to, path);
+  const h5::Group group = h5::make_group(to, to_path);
   mark(group, header.is_csc ? "csc_matrix" : "csr_matrix", "0.1.0");
   h5::write_attribute(group, "shape",
                       std::vector<std::int64_t>{static_cast<std::int64_t>(rows.size()),
@@ -238,7 +281,7 @@ bool try_to_copy(hid_t from, hid_t to, const std::string& group, const std::stri
     return true;
   }
   if (!h5::is_group(from, path)) return copy_dense(from, path, to, selection);
-  if (is_sparse(from, path)) return copy_sparse(from, path, to, selection);
+  if (is_sparse(from, path)) return copy_sparse(from, path, to, path, selection);
   const h5::Group element = h5::open_group(from, path);
   if (h5::text_attribute_or_empty(element, "encoding-type") == "dataframe" &&
       !selection.on_both_axes)
@@ -308,6 +351,16 @@ void copy_element(hid_t from, hid_t to, const std::string& group, const std::str
   expects(std::is_sorted(selection.rows.begin(), selection.rows.end()), "an ascending selection");
   if (!try_to_copy(from, to, group, name, selection, left_out))
     left_out.push_back(group + "/" + name);
+}
+
+void move_neighbors(hid_t from, hid_t to, const Selection& pairs) {
+  for (const char* name : {"connectivities", "distances"}) {
+    const std::string in_uns = std::string("uns/neighbors/") + name;
+    if (!is_sparse(from, in_uns)) continue;
+    if (h5::exists(to, in_uns)) h5::check(H5Ldelete(to, in_uns.c_str(), H5P_DEFAULT));
+    const std::string in_obsp = std::string("obsp/") + name;
+    if (!h5::exists(to, in_obsp)) copy_sparse(from, in_uns, to, in_obsp, pairs);
+  }
 }
 
 void copy_uns(hid_t from, hid_t to, const std::string& key, std::vector<std::string>& left_out) {

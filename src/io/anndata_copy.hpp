@@ -28,4 +28,8 @@ void copy_element(hid_t from, hid_t to, const std::string& group, const std::str
 /// Copies uns/<key> whole, and adds the encodings that files before anndata 0.8 lack.
 void copy_uns(hid_t from, hid_t to, const std::string& key, std::vector<std::string>& left_out);
 
+/// Before anndata 0.7 the neighbour graph stood in uns/neighbors: its selected rows and columns go
+/// to obsp, as anndata itself moves them. Called after copy_uns.
+void move_neighbors(hid_t from, hid_t to, const Selection& pairs);
+
 }  // namespace stamarker::anndata

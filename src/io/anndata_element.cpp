@@ -156,7 +156,12 @@ std::optional<Values> read_member_values(hid_t where, const std::string& name,
 }
 
 std::optional<Values> read_column_values(hid_t where, const std::string& name) {
-  return read_member_values(where, name, "");
+  if (!h5::is_group(where, name)) return read_member_values(where, name, "");
+  // Text of recent pandas; missing ones are stored as empty.
+  const h5::Group group = h5::open_group(where, name);
+  if (h5::text_attribute_or_empty(group, "encoding-type") != "nullable-string-array")
+    return std::nullopt;
+  return read_column_values(group, "values");
 }
 
 void write_values(hid_t where, const std::string& name, const Values& values) {

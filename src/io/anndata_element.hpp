@@ -18,8 +18,8 @@ h5::Group make_dict(hid_t where, const std::string& name);
 /// h5py's type of truth values: an 8-bit enumeration of FALSE and TRUE.
 h5::Type flag_type();
 
-/// A one-dimensional dataset of numbers, text or truth values; none if it is anything else.
-/// Throws InputError: missing or damaged.
+/// A one-dimensional dataset of numbers, text or truth values, or a `nullable-string-array`
+/// (missing texts are empty); none if it is anything else. Throws InputError: missing or damaged.
 std::optional<Values> read_column_values(hid_t where, const std::string& name);
 
 /// Names of the members of a compound dataset. Throws InputError if it is none.

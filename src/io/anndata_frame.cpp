@@ -212,9 +212,10 @@ Frame read_frame(hid_t file, const std::string& name, std::vector<std::string>& 
     names = h5::read_text_attributes(group, "column-order");
   } else {
     names = h5::names_in(group);
+    std::erase(names, frame.index_name);
+    std::erase(names, "__categories");
   }
   for (const std::string& column_name : names) {
-    if (column_name == frame.index_name || column_name == "__categories") continue;
     auto column = read_column(group, h5::file_name(file) + ": " + name, column_name);
     if (!column) {
       left_out.push_back(name + "/" + column_name);
@@ -249,6 +250,7 @@ void write_frame(hid_t where, const std::string& name, const Frame& frame) {
   h5::write_attribute(group, "column-order", names);
   write_values(group, frame.index_name, frame.index);
   for (const Column& column : frame.columns) {
+    if (column.name == frame.index_name) continue;  // pandas lets the index be a column as well
     if (column.categories) {
       write_categorical(group, column);
     } else if (!column.missing.empty()) {

@@ -45,6 +45,13 @@ Properties making_parents() {
   return links;
 }
 
+/// Datasets without the time of their making, so that equal contents give equal bytes.
+Properties without_times() {
+  Properties how{H5Pcreate(H5P_DATASET_CREATE)};
+  check(H5Pset_obj_track_times(how, false));
+  return how;
+}
+
 std::size_t n_points(hid_t space) {
   const hssize_t n = H5Sget_simple_extent_npoints(space);
   check(n < 0 ? -1 : 0);
@@ -275,8 +282,14 @@ void write_values(hid_t where, const std::string& name, hid_t type, const void* 
   const Space space = space_of(shape);
   expects(n_points(space) == n_values, "as many values as the shape says");
   const DataSet set{
-      H5Dcreate2(where, name.c_str(), type, space, making_parents(), H5P_DEFAULT, H5P_DEFAULT)};
+      H5Dcreate2(where, name.c_str(), type, space, making_parents(), without_times(), H5P_DEFAULT)};
   if (n_values > 0) check(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values));
+}
+
+void write_empty(hid_t where, const std::string& name, hid_t type,
+                 const std::vector<std::int64_t>& shape) {
+  const DataSet set{H5Dcreate2(where, name.c_str(), type, space_of(shape), making_parents(),
+                               without_times(), H5P_DEFAULT)};
 }
 
 void write_strings(hid_t where, const std::string& name, const std::vector<std::string>& values) {

@@ -119,6 +119,9 @@ std::vector<std::string> read_strings(hid_t where, const std::string& name);
 
 void write_values(hid_t where, const std::string& name, hid_t type, const void* values,
                   std::size_t n_values, const std::vector<std::int64_t>& shape);
+/// A dataset of zeros, whose rows may be written later.
+void write_empty(hid_t where, const std::string& name, hid_t type,
+                 const std::vector<std::int64_t>& shape);
 /// A whole dataset, contiguous, in the file type that matches T; scalars have an empty shape.
 template <class T>
 void write(hid_t where, const std::string& name, std::span<const T> values,

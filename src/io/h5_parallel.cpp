@@ -80,6 +80,7 @@ void create_typed_rows(hid_t where, const std::string& name, hid_t type,
   expects(!shape.empty() && shape.size() <= 3, "a dataset of one to three dimensions");
   const Space space = space_of(shape);
   const Properties how{H5Pcreate(H5P_DATASET_CREATE)};
+  check(H5Pset_obj_track_times(how, false));
   check(H5Pset_fill_time(how, H5D_FILL_TIME_NEVER));  // every value is written by its owner
   const bool is_empty = H5Sget_simple_extent_npoints(space) == 0;
   if (layout.chunk_rows > 0 && !is_empty) {

@@ -20,7 +20,9 @@ struct Places {
 
 Places places_of(hid_t file, const InputOptions& options) {
   if (options.layer == "X") {
-    if (!h5::exists(file, "X")) throw InputError(options.path + " has no X; set input.layer");
+    if (!h5::exists(file, "X"))
+      throw InputError(fmt::format("{} has no X; set input.layer (layers: {})", options.path,
+                                   fmt::join(h5::names_in(file, "layers"), ", ")));
     return {"X", "var"};
   }
   if (options.layer == "raw") {

@@ -192,6 +192,7 @@ void copy_anndata(hid_t file, const ResultContents& contents, std::vector<std::s
     if (!is_our_uns(key) && std::find(decoded.begin(), decoded.end(), key) == decoded.end())
       carry_over(file, "uns/" + key, left_out,
                  [&] { anndata::copy_uns(input, file, key, left_out); });
+  carry_over(file, "uns/neighbors", left_out, [&] { anndata::move_neighbors(input, file, pairs); });
 }
 
 /// Makes a dense matrix whose rows are written later.

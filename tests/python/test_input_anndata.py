@@ -119,6 +119,41 @@ def test_sorts_indices_sums_duplicates_and_drops_zeros(tmp_path):
     assert mine.X.nnz == 3
 
 
+def test_reads_text_as_recent_pandas_has_it_stored(tmp_path):
+    """Index, columns and categories as nullable-string-array."""
+    data = section()
+    data.write_h5ad(tmp_path / "in.h5ad")
+    with h5py.File(tmp_path / "in.h5ad", "r+") as file:
+        for path in ("obs/_index", "obs/note", "obs/kind/categories"):
+            values = file[path][()]
+            del file[path]
+            group = file.create_group(path)
+            group.attrs["encoding-type"], group.attrs["encoding-version"] = "nullable-string-array", "0.1.0"
+            group["values"], group["mask"] = values, np.zeros(len(values), dtype=bool)
+            group["values"].attrs["encoding-type"] = "string-array"
+            group["values"].attrs["encoding-version"] = "0.2.0"
+            group["mask"].attrs["encoding-type"], group["mask"].attrs["encoding-version"] = "array", "0.2.0"
+
+    mine, left_out = dump(tmp_path / "in.h5ad", tmp_path)
+
+    assert left_out == []
+    assert list(mine.obs_names) == list(data.obs_names)
+    assert list(mine.obs["note"]) == list(data.obs["note"])
+    assert list(mine.obs["kind"]) == list(data.obs["kind"])
+
+
+def test_reads_an_index_that_is_a_column_too(tmp_path):
+    data = section()
+    data.obs["name"] = list(data.obs_names)
+    data.obs.index.name = "name"
+    data.write_h5ad(tmp_path / "in.h5ad")
+
+    mine, _ = dump(tmp_path / "in.h5ad", tmp_path)
+
+    assert_same(mine, data)
+    assert mine.obs.index.name == "name"
+
+
 def test_names_columns_that_a_frame_cannot_hold(tmp_path):
     data = section()
     data.write_h5ad(tmp_path / "in.h5ad")

@@ -69,6 +69,10 @@ def write_before_0_7(path, data, fixed=True, sparse=True):
         uns["names"] = np.array([b"n", b"m"])
         uns.create_group("inner")["values"] = np.arange(3.0)
         write_sparse_of_h5sparse(uns, "graph", scipy.sparse.eye(5, format="csr"))
+        n = data.n_obs
+        neighbors = scipy.sparse.csr_matrix(np.arange(n * n).reshape(n, n) % 5)
+        write_sparse_of_h5sparse(uns, "neighbors/connectivities", neighbors)
+        uns["neighbors/params/n_neighbors"] = 15
         file["obs"] = table(data.obs, uns, fixed)
         file["var"] = table(data.var, uns, fixed)
         obsm = np.empty(data.n_obs, dtype=[("spatial", "f8", (2,)), ("X_pca", "f4", (3,)), ("one", "i4")])
@@ -171,6 +175,10 @@ def test_results_of_old_input_are_of_today(tmp_path, writer):
         return
     np.testing.assert_array_equal(result.obsm["X_pca"], np.arange(3 * data.n_obs).reshape(-1, 3)[kept])
     np.testing.assert_array_equal(result.obsm["one"].ravel(), np.arange(data.n_obs)[kept])
+    n = data.n_obs
+    neighbors = np.arange(n * n).reshape(n, n) % 5
+    np.testing.assert_array_equal(dense(result.obsp["connectivities"]), neighbors[kept][:, kept])
+    assert result.uns["neighbors"] == {"params": {"n_neighbors": 15}}
     assert result.uns["title"] == "a title"
     assert list(result.uns["names"]) == ["n", "m"]
     assert result.uns["graph"].shape == (5, 5)
