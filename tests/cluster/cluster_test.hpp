@@ -13,10 +13,10 @@
 
 namespace stamarker::test {
 
-/// Standard normal numbers of a fixed sequence.
-inline std::vector<float> normal(std::size_t n, std::uint32_t seed) {
-  std::vector<float> x(n);
-  for (std::size_t i = 0; i < n; ++i)
+/// Standard normal numbers of a fixed sequence, [n_rows, n_columns].
+inline std::vector<float> normal(std::size_t n_rows, std::size_t n_columns, std::uint32_t seed) {
+  std::vector<float> x(n_rows * n_columns);
+  for (std::size_t i = 0; i < x.size(); ++i)
     x[i] = static_cast<float>(random_normal({seed, 0, Purpose::simulation}, 0, i));
   return x;
 }
@@ -25,7 +25,7 @@ inline std::vector<float> normal(std::size_t n, std::uint32_t seed) {
 /// belongs to corner i % n_groups.
 inline std::vector<float> points_around_corners(int n_points, int n_dims, int n_groups, float apart,
                                                 std::uint32_t seed) {
-  std::vector<float> x = normal(static_cast<std::size_t>(n_points) * n_dims, seed);
+  std::vector<float> x = normal(n_points, n_dims, seed);
   for (int i = 0; i < n_points; ++i)
     x[static_cast<std::size_t>(i) * n_dims + i % n_groups] += apart;
   return x;

@@ -12,11 +12,11 @@ constexpr int n_latent = 3, n_models = 4;
 /// Every model: the same three columns of different spread, turned by a model's own matrix, plus
 /// noise, plus an offset.
 std::vector<std::vector<float>> embeddings(int n_spots) {
-  const auto common = test::normal(static_cast<std::size_t>(n_spots) * n_latent, 1);
+  const auto common = test::normal(n_spots, n_latent, 1);
   std::vector<std::vector<float>> result;
   for (int m = 0; m < n_models; ++m) {
-    const auto turn = test::normal(n_latent * n_latent, 10 + m);
-    auto z = test::normal(static_cast<std::size_t>(n_spots) * n_latent, 100 + m);
+    const auto turn = test::normal(n_latent, n_latent, 10 + m);
+    auto z = test::normal(n_spots, n_latent, 100 + m);
     for (int i = 0; i < n_spots; ++i)
       for (int d = 0; d < n_latent; ++d) {
         float sum = 0.1f * z[i * n_latent + d] + 50.0f;

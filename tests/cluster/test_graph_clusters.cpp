@@ -27,7 +27,8 @@ class GraphGolden : public ::testing::TestWithParam<std::string> {
     indices = h5::read<std::int32_t>(file, group + "neighbors15/indices");
     indptr = h5::read<std::int64_t>(file, group + "neighbors15/indptr");
     for (const std::string resolution : {"0.3", "0.6", "1.0"}) {
-      const std::string run = group + "louvain_resolution_" + resolution;
+      std::string run = group;
+      run.append("louvain_resolution_").append(resolution);
       runs.push_back({std::stod(resolution), h5::read<double>(file, run + "/quality"),
                       h5::read<std::int32_t>(file, run + "/label"),
                       h5::read<double>(file, run + "/leiden_quality").front()});
@@ -88,7 +89,7 @@ INSTANTIATE_TEST_SUITE_P(Golden, GraphGolden,
 
 TEST(NearestPoints, EqualTheSortedDistances) {
   const int n = 521, n_dims = 7, k = 9;  // more than two blocks
-  auto points = test::normal(static_cast<std::size_t>(n) * n_dims, 2);
+  auto points = test::normal(n, n_dims, 2);
   for (float& x : points) x = std::round(4 * x) + 1000;  // many equal distances, an offset
   std::vector<std::int32_t> expected;
   std::vector<double> expected_distance;
@@ -140,9 +141,8 @@ TEST(NeighborGraph, IsSymmetricWithoutSelfLoopsAndTheSameOnThreads) {
 
 TEST(NeighborGraph, AFewPointsFarFromAllOthersKeepToThemselves) {
   // Six points within 0.01 of each other, 1000 from a cloud: exp(-1000 / sigma) is 0.
-  auto points = test::normal(300 * 2, 4);
-  for (int i = 0; i < 6; ++i) points[2 * i] = 1000 + 0.001f * points[2 * i];
-  for (int i = 0; i < 6; ++i) points[2 * i + 1] *= 0.001f;
+  auto points = test::normal(300, 2, 4);
+  for (int k = 0; k < 12; ++k) points[k] = 0.001f * points[k] + (k % 2 == 0 ? 1000.0f : 0.0f);
 
   const NeighborGraph graph = neighbor_graph(points, 2, 10);
 
@@ -151,7 +151,7 @@ TEST(NeighborGraph, AFewPointsFarFromAllOthersKeepToThemselves) {
 }
 
 TEST(NeighborGraph, RefusesWhatItCannotMeasure) {
-  const auto points = test::normal(20 * 2, 4);
+  const auto points = test::normal(20, 2, 4);
   auto broken = points;
   broken[7] = std::numeric_limits<float>::infinity();
 
@@ -209,7 +209,7 @@ TEST(GraphClusters, MovingPointsEndsWhereNoSingleMoveGains) {
 }
 
 TEST(GraphClusters, ASeedGivesTheSameLabelsAgainAndAnotherSeedOthers) {
-  const auto points = test::normal(600 * 5, 6);  // no groups: many near-optimal partitions
+  const auto points = test::normal(600, 5, 6);  // no groups: many near-optimal partitions
   const NeighborGraph graph = neighbor_graph(points, 5, 8);
 
   for (const auto method : {louvain, leiden}) {
@@ -225,7 +225,7 @@ TEST(GraphClusters, ASeedGivesTheSameLabelsAgainAndAnotherSeedOthers) {
 
 TEST(Cluster, EveryMethodFindsSeparateGroupsAndNumbersThemBySize) {
   // Groups of 60, 50 and 40 points, 25 apart.
-  std::vector<float> points = test::normal(150 * 4, 8);
+  std::vector<float> points = test::normal(150, 4, 8);
   std::vector<std::int32_t> expected;
   for (int i = 0; i < 150; ++i) {
     const int group = i < 40 ? 2 : i < 100 ? 0 : 1;

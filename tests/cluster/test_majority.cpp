@@ -17,8 +17,8 @@ Coordinates square(int n, int n_dims = 2) {
 }
 
 std::vector<std::int32_t> halves(int n) {
-  std::vector<std::int32_t> domain;
-  for (int i = 0; i < n * n; ++i) domain.push_back(i % n < n / 2 ? 0 : 1);
+  std::vector<std::int32_t> domain(static_cast<std::size_t>(n) * n);
+  for (int i = 0; i < n * n; ++i) domain[i] = i % n < n / 2 ? 0 : 1;
   return domain;
 }
 

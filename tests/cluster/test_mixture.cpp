@@ -115,7 +115,7 @@ TEST(Mixture, RecoversWhatThePointsWereDrawnFrom) {
 
 TEST(Mixture, OneComponentIsTheNormalDistributionOfAllPoints) {
   const int n = 500;
-  const auto points = test::normal(n * 3, 2);
+  const auto points = test::normal(n, 3, 2);
   const auto data = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, 3, Eigen::RowMajor>>(
                         points.data(), n, 3)
                         .cast<double>()
@@ -212,10 +212,10 @@ TEST(Mixture, IsTheSameOnOneAndThreeThreadsAndForTheSameSeed) {
 }
 
 TEST(Mixture, DirectionsWithoutSpreadAreLeftOut) {
-  const int n = 300;
+  const std::size_t n = 300;
   const auto three = test::points_around_corners(n, 3, 3, 9, 6);
   std::vector<float> five;  // a constant column and a copy of the first
-  for (int i = 0; i < n; ++i)
+  for (std::size_t i = 0; i < n; ++i)
     for (const float x : {three[3 * i], 4.0f, three[3 * i + 1], three[3 * i], three[3 * i + 2]})
       five.push_back(x);
 
@@ -227,7 +227,7 @@ TEST(Mixture, DirectionsWithoutSpreadAreLeftOut) {
 }
 
 TEST(Mixture, RefusesWhatCannotBeFitted) {
-  const auto points = test::normal(60 * 4, 9);
+  const auto points = test::normal(60, 4, 9);
   auto broken = points;
   broken[5] = std::nanf("");
   std::vector<float> few;  // three distinct points
