@@ -69,6 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--ranks", type=int, default=2, help="MPI ranks of a run")
     parser.add_argument("--threads", type=int, default=1, help="threads of a rank")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
+    parser.add_argument("--note", default="", help="a sentence for the page, such as on the machine's load")
     parser.add_argument("--table-only", action="store_true", help="run nothing, write the table")
     parser.add_argument("--fresh", action="store_true", help="repeat finished runs")
     return parser.parse_args()
@@ -141,7 +142,7 @@ def main() -> int:
 
     folders = {(section, name): arguments.work / section / short_name(name)
                for section in SECTIONS for name in CONFIGURATIONS}
-    text = accuracy_report.write(folders, arguments.shared, ROOT, n_classes)
+    text = accuracy_report.write(folders, arguments.shared, ROOT, n_classes, arguments.note)
     arguments.output.write_text(text)
     print(f"accuracy: wrote {arguments.output}")
     return 1 if failed else 0

@@ -170,7 +170,7 @@ def means_of(measures: dict[tuple[str, str], Measures | None], configurations: l
 
 
 def write(folders: dict[tuple[str, str], pathlib.Path], shared: pathlib.Path,
-          root: pathlib.Path, n_classes: dict[str, int]) -> str:
+          root: pathlib.Path, n_classes: dict[str, int], note: str) -> str:
     """The page. folders: of (section, configuration), in the order of the table."""
     sections = list(dict.fromkeys(section for section, _ in folders))
     configurations = list(dict.fromkeys(name for _, name in folders))
@@ -193,7 +193,8 @@ def write(folders: dict[tuple[str, str], pathlib.Path], shared: pathlib.Path,
         f"- models: {distinct(m.n_models for m in done)}; epochs: "
         f"{distinct(m.n_epochs for m in done)}; clustering: mclust; everything else as the "
         "configuration's profile and the defaults have it; domains = annotated classes",
-        f"- {len(done)} of {len(measures)} runs are finished", "",
+        f"- {len(done)} of {len(measures)} runs are finished",
+        *([f"- {note}"] if note else []), "",
         "ARI is the adjusted Rand index against the annotation; spots without annotation are left "
         "out. *Single* is the mean over models of the ARI of each one's clusters (smallest to "
         "largest), *consensus* that of the domains. *Agreement* is the mean ARI between two models. "
