@@ -136,6 +136,49 @@ TEST(Mixture, OneComponentIsTheNormalDistributionOfAllPoints) {
   }
 }
 
+TEST(HierarchicalStart, JoinsWhatAddsLeastToTheSumOfSquaresWithin) {
+  const int n = 70, n_dims = 3, n_components = 5;
+  const WhitenedPoints points(test::normal(n, n_dims, 4), n_dims);
+  Eigen::MatrixXd scaled(n, n_dims);
+  for (int i = 0; i < n; ++i)
+    for (int d = 0; d < n_dims; ++d) scaled(i, d) = points.at(i, d) * points.spread()[d];
+  std::vector<std::vector<int>> groups(n);
+  for (int i = 0; i < n; ++i) groups[i] = {i};
+  const auto within = [&](const std::vector<int>& group) {
+    const Eigen::MatrixXd rows = scaled(group, Eigen::all);
+    return (rows.rowwise() - rows.colwise().mean()).squaredNorm();
+  };
+  while (groups.size() > n_components) {
+    std::size_t at_a = 0, at_b = 1;
+    double least = std::numeric_limits<double>::infinity();
+    for (std::size_t a = 0; a < groups.size(); ++a)
+      for (std::size_t b = a + 1; b < groups.size(); ++b) {
+        auto both = groups[a];
+        both.insert(both.end(), groups[b].begin(), groups[b].end());
+        const double added = within(both) - within(groups[a]) - within(groups[b]);
+        if (added >= least) continue;
+        least = added;
+        at_a = a;
+        at_b = b;
+      }
+    groups[at_a].insert(groups[at_a].end(), groups[at_b].begin(), groups[at_b].end());
+    groups.erase(groups.begin() + static_cast<std::ptrdiff_t>(at_b));
+  }
+  std::vector<std::int32_t> all(n);
+  std::iota(all.begin(), all.end(), 0);
+
+  const MixtureParameters start = hierarchical_start(points, n_components, all, StartScaling::none);
+
+  for (int k = 0; k < n_components; ++k) {  // both number groups by their first point
+    EXPECT_DOUBLE_EQ(start.weight[k], static_cast<double>(groups[k].size()) / n);
+    for (int d = 0; d < n_dims; ++d) {
+      double mean = 0;
+      for (const int i : groups[k]) mean += points.at(i, d) / static_cast<double>(groups[k].size());
+      EXPECT_NEAR(start.mean(d, k), mean, 1e-12);
+    }
+  }
+}
+
 TEST(Mixture, EveryIterationGainsLikelihood) {
   const WhitenedPoints points(test::points_around_corners(900, 5, 4, 2.5, 3), 5);
   std::vector<std::int32_t> some(200);
