@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <ostream>
 #include <set>
 
 #include "app/program.hpp"
@@ -35,6 +36,9 @@ struct BadInput {
   std::vector<std::string> settings;
   std::string message;
   std::function<void(const fs::path& folder)> arrange = [](const fs::path&) {};
+
+  /// ctest lists the case by its name instead of its bytes.
+  void PrintTo(const BadInput& input, std::ostream* out) { *out << input.name; }
 };
 
 /// A copy of the section in bad.h5ad after a change to it.
