@@ -149,32 +149,32 @@ class BatchSampler {
 
 }  // namespace
 
-void CpuBackend::mlp_forward(const MlpView& view, DeviceSpan<const float> parameters, ConstMatrix z,
+void CpuBackend::mlp_forward(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
                              Matrix logits) {
-  Mlp mlp(view, parameters.data);
-  mlp.forward(z.n_rows, z.data);
-  std::copy(mlp.logits().begin(), mlp.logits().end(), logits.data);
+  Mlp network(mlp, parameters.data);
+  network.forward(z.n_rows, z.data);
+  std::copy(network.logits().begin(), network.logits().end(), logits.data);
 }
 
-void CpuBackend::mlp_gradient(const MlpView& view, ClassifierLoss loss,
+void CpuBackend::mlp_gradient(const MlpView& mlp, ClassifierLoss loss,
                               DeviceSpan<const float> parameters, ConstMatrix z,
                               DeviceSpan<const std::int32_t> label, DeviceSpan<double> loss_value,
                               DeviceSpan<float> gradient) {
-  Mlp mlp(view, parameters.data);
-  mlp.forward(z.n_rows, z.data);
-  std::vector<float> d = mlp.logits();
-  loss_value.data[0] = loss_and_gradient(loss, z.n_rows, mlp.n_classes(), label.data, d);
-  mlp.backward(z.n_rows, std::move(d), gradient.data, nullptr);
+  Mlp network(mlp, parameters.data);
+  network.forward(z.n_rows, z.data);
+  std::vector<float> d = network.logits();
+  loss_value.data[0] = loss_and_gradient(loss, z.n_rows, network.n_classes(), label.data, d);
+  network.backward(z.n_rows, std::move(d), gradient.data, nullptr);
 }
 
-void CpuBackend::mlp_train(const MlpView& view, const MlpTraining& training, ConstMatrix z,
+void CpuBackend::mlp_train(const MlpView& mlp, const MlpTraining& training, ConstMatrix z,
                            DeviceSpan<const std::int32_t> label, DeviceSpan<float> parameters,
                            DeviceSpan<double> loss) {
   const int n = z.n_rows, width = z.n_cols;
   const int n_batches = (n + training.batch_size - 1) / training.batch_size;
   const BatchSampler sampler(training, {label.data, static_cast<std::size_t>(n)});
-  Mlp mlp(view, parameters.data);
-  expects(parameters.size == mlp.n_parameters(), "as many parameters as the layers have");
+  Mlp network(mlp, parameters.data);
+  expects(parameters.size == network.n_parameters(), "as many parameters as the layers have");
   std::vector<float> gradient(parameters.size), moments(2 * parameters.size), batch;
   std::vector<std::int32_t> batch_label;
   AdamStep adam_step{training.learning_rate, training.weight_decay, 0, 1};
@@ -190,10 +190,10 @@ void CpuBackend::mlp_train(const MlpView& view, const MlpTraining& training, Con
         std::copy_n(z.data + std::size_t{i} * width, width, batch.data() + std::size_t(b) * width);
         batch_label[b] = label.data[i];
       }
-      mlp.forward(size, batch.data());
-      std::vector<float> d = mlp.logits();
-      total += loss_and_gradient(training.loss, size, mlp.n_classes(), batch_label.data(), d);
-      mlp.backward(size, std::move(d), gradient.data(), nullptr);
+      network.forward(size, batch.data());
+      std::vector<float> d = network.logits();
+      total += loss_and_gradient(training.loss, size, network.n_classes(), batch_label.data(), d);
+      network.backward(size, std::move(d), gradient.data(), nullptr);
       adam(adam_step, parameters, 0, {gradient.data(), gradient.size()},
            {moments.data(), moments.size()}, {&no_norm, 1});
     }
@@ -202,17 +202,17 @@ void CpuBackend::mlp_train(const MlpView& view, const MlpTraining& training, Con
   }
 }
 
-void CpuBackend::mlp_winner_gradient(const MlpView& view, DeviceSpan<const float> parameters,
+void CpuBackend::mlp_winner_gradient(const MlpView& mlp, DeviceSpan<const float> parameters,
                                      ConstMatrix z, Matrix d_z) {
-  Mlp mlp(view, parameters.data);
-  mlp.forward(z.n_rows, z.data);
-  const int n_classes = mlp.n_classes();
-  std::vector<float> d(mlp.logits().size(), 0.0f);
+  Mlp network(mlp, parameters.data);
+  network.forward(z.n_rows, z.data);
+  const int n_classes = network.n_classes();
+  std::vector<float> d(network.logits().size(), 0.0f);
   for (std::size_t first = 0; first < d.size(); first += n_classes) {
-    const auto row = mlp.logits().begin() + static_cast<std::ptrdiff_t>(first);
+    const auto row = network.logits().begin() + static_cast<std::ptrdiff_t>(first);
     d[first + static_cast<std::size_t>(std::max_element(row, row + n_classes) - row)] = 1;
   }
-  mlp.backward(z.n_rows, std::move(d), nullptr, d_z.data);
+  network.backward(z.n_rows, std::move(d), nullptr, d_z.data);
 }
 
 }  // namespace stamarker

@@ -77,7 +77,8 @@ inline std::size_t row(int i, int width) { return static_cast<std::size_t>(i) * 
                                                                                  const float* b) {
   double total = 0;
   std::size_t k = 0;
-  constexpr std::size_t run = 32 * lanes;  // products added in float before they go to double
+  constexpr std::size_t run =
+      std::size_t{32} * lanes;  // products added in float before they go to double
   for (; k + run <= n; k += run) {
     Vec sum[4] = {};
     for (std::size_t u = 0; u < 32; u += 4)

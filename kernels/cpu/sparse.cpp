@@ -24,9 +24,10 @@ void CpuBackend::multiply(const rows::SparseLists& a, ConstMatrix b, float facto
   for (int t = 0; t < n_tiles; ++t) {
     for (int block = 0; block < n_blocks; ++block) {
       const int first = block * rows_per_block;
-      rows::sparse_times_tile(
-          first, std::min(out.n_rows, first + rows_per_block), a, tiles + t * tile_size, factor,
-          store, std::min(width, b.n_cols - t * width), b.n_cols, out.data + t * width);
+      rows::sparse_times_tile(first, std::min(out.n_rows, first + rows_per_block), a,
+                              tiles + t * tile_size, factor, store,
+                              std::min(width, b.n_cols - t * width), b.n_cols,
+                              out.data + std::ptrdiff_t{t} * width);
     }
   }
 }
