@@ -37,7 +37,6 @@ class Measures:
     agreement: float           # mean ARI between two models, over all spots
     held_out: list[float]      # accuracy of each classifier on spots it has not seen
     seconds: float             # wall time of the run
-    training_seconds: float
     commit: str
     how: str                   # ranks, threads, runs at the same time
     domain_of_layer: dict[str, str]
@@ -73,7 +72,7 @@ def measures_of(folder: pathlib.Path) -> Measures | None:
         agreement=float(np.mean([adjusted_rand_score(labels[:, a], labels[:, b])
                                  for a, b in itertools.combinations(models, 2)] or [np.nan])),
         held_out=list(np.asarray(run["held_out_accuracy"], dtype=float)),
-        seconds=record["seconds"], training_seconds=float(run["run_times"]["train"]),
+        seconds=record["seconds"],
         commit=str(run["provenance"]["commit"]),
         how=f"{record['ranks']} x {record['threads']}, {record['jobs']} at a time",
         domain_of_layer={layer: str(overlap.loc[layer].idxmax()) for layer in overlap.index},
