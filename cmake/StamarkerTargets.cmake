@@ -9,14 +9,14 @@ function(stamarker_layer name)
   target_link_libraries(stamarker_${name} PUBLIC ${ARG_USES} PRIVATE stamarker_flags)
 endfunction()
 
-# stamarker_test(name SOURCES file... USES layer... [RANKS n...] [LABELS label...] [TIMEOUT s])
+# stamarker_test(name SOURCES file... USES layer... [RANKS n...] [LABEL label] [TIMEOUT s])
 # Without RANKS every TEST is one entry of ctest. With RANKS the whole binary runs once for each number of ranks,
 # as NAME.np<n>, with MPI's main.
 # OpenMP threads that wait give their core away: tests run side by side, on more threads than cores.
 set(STM_TEST_ENVIRONMENT "OMP_WAIT_POLICY=passive")
 
 function(stamarker_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;USES;RANKS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;LABEL" "SOURCES;USES;RANKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${ARG_USES} stamarker_test_support stamarker_flags)
@@ -24,10 +24,13 @@ function(stamarker_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  if(NOT ARG_LABEL)
+    set(ARG_LABEL unit)
+  endif()
   if(NOT ARG_RANKS)
     target_link_libraries(${name} PRIVATE GTest::gtest_main)
     gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-      PROPERTIES LABELS "unit;${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
+      PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
     return()
   endif()
   target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
@@ -36,7 +39,7 @@ function(stamarker_test name)
     add_test(NAME ${name}.np${n_ranks}
       COMMAND ${STM_MPIRUN} -n ${n_ranks} $<TARGET_FILE:${name}>)
     set_tests_properties(${name}.np${n_ranks} PROPERTIES
-      LABELS "mpi;${ARG_LABELS}" PROCESSORS ${n_ranks} TIMEOUT ${ARG_TIMEOUT} RESOURCE_LOCK ${name}
+      LABELS mpi PROCESSORS ${n_ranks} TIMEOUT ${ARG_TIMEOUT} RESOURCE_LOCK ${name}
       ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
   endforeach()
 endfunction()
