@@ -54,7 +54,7 @@ Coded coded(const Column& column) {
   const std::vector<std::string> text = as_text(column.values);
   result.names = text;
   std::ranges::sort(result.names);
-  result.names.erase(std::ranges::unique(result.names).begin(), result.names.end());
+  result.names.erase(std::unique(result.names.begin(), result.names.end()), result.names.end());
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto name = std::ranges::lower_bound(result.names, text[i]) - result.names.begin();
     const bool is_missing = !column.missing.empty() && column.missing[i] == Flag::yes;

@@ -32,7 +32,9 @@ std::string listing(hid_t file, const std::string& group, bool with_shapes) {
   for (const std::string& name : h5::names_in(file, group)) {
     if (name.starts_with("_") || name == "__categories") continue;
     text += text.empty() ? "" : ", ";
-    text += with_shapes ? fmt::format("{} ({})", name, shape_text(file, group + "/" + name)) : name;
+    text += with_shapes
+                ? fmt::format("{} ({})", name, shape_text(file, fmt::format("{}/{}", group, name)))
+                : name;
   }
   return text.empty() ? "-" : text;
 }
@@ -56,7 +58,7 @@ std::string domains_text(hid_t file) {
 std::string texts_of(hid_t file, const std::string& group) {
   std::string text;
   for (const std::string& name : h5::names_in(file, group)) {
-    const auto value = h5::read_strings(file, group + "/" + name);
+    const auto value = h5::read_strings(file, fmt::format("{}/{}", group, name));
     if (value.size() == 1) text += fmt::format("  {:<16} {}\n", name, value[0]);
   }
   return text;

@@ -20,6 +20,7 @@ The truth stands in obs/domain, var/kind (domain_svg, gradient, noise) and var/s
 /// The domains' names as codes of a categorical column.
 std::vector<std::string> domain_names(int n_domains) {
   std::vector<std::string> names;
+  names.reserve(static_cast<std::size_t>(n_domains));
   for (int k = 0; k < n_domains; ++k) names.push_back(fmt::format("domain_{}", k));
   return names;
 }

@@ -77,15 +77,16 @@ struct Sums {
 
 /// Turns the scores of one point into probabilities; returns log sum_k exp(score_k).
 double to_probabilities(double* score, int n_components) {
-  double top = score[0];
-  for (int k = 1; k < n_components; ++k) top = std::max(top, score[k * group]);
+  const auto at = [score](int k) -> double& { return score[std::ptrdiff_t{k} * group]; };
+  double top = at(0);
+  for (int k = 1; k < n_components; ++k) top = std::max(top, at(k));
   double total = 0;
   for (int k = 0; k < n_components; ++k) {
     constexpr double negligible = -45;  // exp of it is below half the last bit of 1
-    const double below_top = score[k * group] - top;
-    total += score[k * group] = below_top > negligible ? std::exp(below_top) : 0;
+    const double below_top = at(k) - top;
+    total += at(k) = below_top > negligible ? std::exp(below_top) : 0;
   }
-  for (int k = 0; k < n_components; ++k) score[k * group] /= total;
+  for (int k = 0; k < n_components; ++k) at(k) /= total;
   return top + std::log(total);
 }
 

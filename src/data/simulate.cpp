@@ -60,6 +60,7 @@ std::vector<Point> relative_positions(const Coordinates& coordinates) {
 std::vector<std::int32_t> layers(const std::vector<Point>& positions, int n_domains,
                                  RandomSequence random) {
   std::vector<double> border;  // upper end of each layer, the last one 1
+  border.reserve(static_cast<std::size_t>(n_domains));
   for (int k = 0; k < n_domains; ++k)
     border.push_back((border.empty() ? 0 : border.back()) + 1 + random.uniform());
   for (double& end : border) end /= border.back();

@@ -24,6 +24,7 @@ void saliency_stage(RunContext& run) {
       classifiers.push_back(read_classifier(run.directory.classifier(m)));
     }
     std::vector<StackedModel> models;
+    models.reserve(parameters.size());
     for (int m = 0; m < config.models; ++m) models.push_back({parameters[m], &classifiers[m]});
     Progress progress(run.log, "saliency", tiles.size());
     for (int t = tiles.begin; t < tiles.end; ++t) {
