@@ -136,7 +136,7 @@ Frame read_compound(hid_t file, const std::string& name, std::vector<std::string
       continue;
     }
     if (!values) {
-      left_out.push_back(name + "/" + member);
+      left_out.push_back(fmt::format("{}/{}", name, member));
       continue;
     }
     Column column{member, std::move(*values)};
@@ -216,9 +216,9 @@ Frame read_frame(hid_t file, const std::string& name, std::vector<std::string>& 
     std::erase(names, "__categories");
   }
   for (const std::string& column_name : names) {
-    auto column = read_column(group, h5::file_name(file) + ": " + name, column_name);
+    auto column = read_column(group, fmt::format("{}: {}", h5::file_name(file), name), column_name);
     if (!column) {
-      left_out.push_back(name + "/" + column_name);
+      left_out.push_back(fmt::format("{}/{}", name, column_name));
       continue;
     }
     if (size_of(column->values) != frame.index.size())

@@ -376,7 +376,8 @@ Space select_rows(hid_t set, std::int64_t first, std::int64_t n) {
   Space space{H5Dget_space(set)};
   std::vector<hsize_t> count(static_cast<std::size_t>(H5Sget_simple_extent_ndims(space)));
   check(H5Sget_simple_extent_dims(space, count.data(), nullptr));
-  expects(!count.empty() && first >= 0 && n >= 0 && static_cast<hsize_t>(first + n) <= count[0],
+  expects(!count.empty() && first >= 0 && n >= 0 &&
+              static_cast<hsize_t>(first) + static_cast<hsize_t>(n) <= count[0],
           "rows within the dataset");
   if (n == 0) {
     check(H5Sselect_none(space));

@@ -76,7 +76,8 @@ std::pair<std::vector<std::int64_t>, std::vector<double>> from_member(hid_t file
   const std::size_t n = h5::n_values(file, "obsm");
   std::vector<double> values(n * width);
   h5::check(H5Dread(set, wanted, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
-  return {{static_cast<std::int64_t>(n), static_cast<std::int64_t>(width)}, std::move(values)};
+  std::vector<std::int64_t> shape{static_cast<std::int64_t>(n), static_cast<std::int64_t>(width)};
+  return {std::move(shape), std::move(values)};
 }
 
 Coordinates read_coordinates(hid_t file, const InputOptions& options, std::size_t n_spots) {

@@ -27,7 +27,7 @@ std::vector<std::vector<std::string>> read_table(const fs::path& path) {
 
 fs::path needed(const fs::path& folder, std::initializer_list<const char*> names) {
   for (const char* name : names)
-    if (const fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
+    if (fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
   throw InputError(
       fmt::format("{} holds matrix.mtx, but no {}[.gz]", folder.string(), *names.begin()));
 }

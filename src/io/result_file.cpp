@@ -181,7 +181,7 @@ void copy_anndata(hid_t file, const ResultContents& contents, std::vector<std::s
   const auto copy_group = [&](const std::string& group, const anndata::Selection& selection) {
     for (const std::string& name : anndata::element_names(input, group))
       if (!is_our_element(name))
-        carry_over(file, group + "/" + name, left_out,
+        carry_over(file, fmt::format("{}/{}", group, name), left_out,
                    [&] { anndata::copy_element(input, file, group, name, selection, left_out); });
   };
   copy_group("obsm", spots);

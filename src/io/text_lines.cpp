@@ -80,8 +80,7 @@ std::optional<double> number_of(std::string_view text) {
 
 std::filesystem::path plain_or_gzip(const std::filesystem::path& folder, const std::string& name) {
   for (const char* ending : {"", ".gz"})
-    if (const auto path = folder / (name + ending); std::filesystem::is_regular_file(path))
-      return path;
+    if (auto path = folder / (name + ending); std::filesystem::is_regular_file(path)) return path;
   return {};
 }
 

@@ -25,7 +25,7 @@ struct Position {
 fs::path positions_file(const fs::path& near) {
   for (const fs::path& folder : {near / "spatial", near / ".." / "spatial", near})
     for (const char* name : {"tissue_positions.csv", "tissue_positions_list.csv"})
-      if (const fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
+      if (fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
   return {};
 }
 

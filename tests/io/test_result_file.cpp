@@ -71,6 +71,7 @@ TEST(ResultFile, InputThatIsGoneCostsItsOwnPartsOnly) {
   const Scratch scratch(world);
   world.on_root([&] { write_section(scratch / "in.h5ad", section()); });
   test::SampleResult sample({scratch / "in.h5ad", "X", "spatial", ""});
+  world.barrier();  // every rank has read it
   world.on_root([&] { std::filesystem::remove(scratch / "in.h5ad"); });
 
   const auto left_out =
