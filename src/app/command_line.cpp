@@ -6,12 +6,12 @@
 #include <iostream>
 #include <map>
 
-#include "app/compare.hpp"
-#include "app/config.hpp"
-#include "app/info.hpp"
-#include "app/pipeline.hpp"
-#include "app/simulate_command.hpp"
-#include "app/version.hpp"
+#include "app/commands/compare.hpp"
+#include "app/commands/info.hpp"
+#include "app/commands/simulate_command.hpp"
+#include "app/config/config.hpp"
+#include "app/run/pipeline.hpp"
+#include "app/version/version.hpp"
 
 namespace stamarker {
 namespace {

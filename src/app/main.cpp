@@ -2,7 +2,7 @@
 #include <cstdlib>
 
 #include "app/command_line.hpp"
-#include "app/interruption.hpp"
+#include "app/run/interruption.hpp"
 #include "base/error.hpp"
 #include "comm/comm.hpp"
 

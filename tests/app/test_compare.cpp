@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "app/compare.hpp"
+#include "app/commands/compare.hpp"
 
 namespace stamarker {
 namespace {

@@ -1,8 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "app/config.hpp"
-#include "app/config_fields.hpp"
+#include "app/config/config.hpp"
+#include "app/config/config_fields.hpp"
 
 namespace stamarker {
 namespace {

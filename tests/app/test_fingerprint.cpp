@@ -2,10 +2,10 @@
 
 #include <filesystem>
 
-#include "app/fingerprint.hpp"
-#include "app/log.hpp"
 #include "app/program.hpp"
-#include "app/run_context.hpp"
+#include "app/run/fingerprint.hpp"
+#include "app/run/log.hpp"
+#include "app/run/run_context.hpp"
 
 namespace stamarker {
 namespace {

@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
-#include "app/interruption.hpp"
-#include "app/stage_files.hpp"
+#include "app/run/interruption.hpp"
+#include "app/run/stage_files.hpp"
 #include "app/stages/stages.hpp"
 #include "model/classifier.hpp"
 

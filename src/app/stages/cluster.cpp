@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "app/stage_files.hpp"
+#include "app/run/stage_files.hpp"
 #include "app/stages/stages.hpp"
 #include "cluster/clustering.hpp"
 

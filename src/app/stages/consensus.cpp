@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "app/stage_files.hpp"
+#include "app/run/stage_files.hpp"
 #include "app/stages/stages.hpp"
 #include "cluster/consensus_embedding.hpp"
 

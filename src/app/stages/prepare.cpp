@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "app/stage_files.hpp"
+#include "app/run/stage_files.hpp"
 #include "app/stages/stages.hpp"
 #include "base/error.hpp"
 #include "data/preprocess.hpp"

@@ -1,5 +1,5 @@
 #pragma once
-#include "app/run_context.hpp"
+#include "app/run/run_context.hpp"
 
 /// The stages of a run, one function each, in one file each. All are collective; each reads the
 /// files of the stages before it and writes its own (stage_files.hpp), leaving out what is there

@@ -4,11 +4,11 @@
 
 #include <algorithm>
 
-#include "app/config_value.hpp"
-#include "app/stage_files.hpp"
+#include "app/config/config_value.hpp"
+#include "app/run/stage_files.hpp"
+#include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
-#include "app/summary.hpp"
-#include "app/version.hpp"
+#include "app/version/version.hpp"
 #include "io/atomic_file.hpp"
 #include "io/result_file.hpp"
 

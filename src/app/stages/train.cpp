@@ -4,10 +4,10 @@
 #include <cmath>
 #include <optional>
 
-#include "app/interruption.hpp"
-#include "app/stage_files.hpp"
+#include "app/run/interruption.hpp"
+#include "app/run/stage_files.hpp"
+#include "app/run/tile_sum.hpp"
 #include "app/stages/stages.hpp"
-#include "app/tile_sum.hpp"
 #include "base/error.hpp"
 #include "model/trainer.hpp"
 

@@ -1,4 +1,4 @@
-#include "app/log.hpp"
+#include "app/run/log.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/sinks/basic_file_sink.h>

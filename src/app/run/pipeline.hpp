@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "app/run_directory.hpp"
+#include "app/run/run_directory.hpp"
 #include "comm/comm.hpp"
 
 namespace stamarker {

@@ -1,10 +1,10 @@
-#include "app/config_fields.hpp"
+#include "app/config/config_fields.hpp"
 
 #include <algorithm>
 #include <limits>
 #include <numeric>
 
-#include "app/config_value.hpp"
+#include "app/config/config_value.hpp"
 
 namespace stamarker {
 namespace {

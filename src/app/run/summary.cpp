@@ -1,11 +1,11 @@
-#include "app/summary.hpp"
+#include "app/run/summary.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
-#include "app/log.hpp"
+#include "app/run/log.hpp"
 
 namespace stamarker {
 namespace {

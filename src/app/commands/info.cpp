@@ -1,4 +1,4 @@
-#include "app/info.hpp"
+#include "app/commands/info.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "app/stage_files.hpp"
+#include "app/run/stage_files.hpp"
 #include "base/error.hpp"
 #include "io/h5.hpp"
 #include "io/read_input.hpp"

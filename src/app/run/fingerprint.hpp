@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "app/config.hpp"
+#include "app/config/config.hpp"
 
 namespace stamarker {
 

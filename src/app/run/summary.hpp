@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "app/machine.hpp"
-#include "app/run_directory.hpp"
+#include "app/run/machine.hpp"
+#include "app/run/run_directory.hpp"
 #include "model/svgs.hpp"
 
 namespace stamarker {

@@ -1,4 +1,4 @@
-#include "app/fingerprint.hpp"
+#include "app/run/fingerprint.hpp"
 
 #include <fmt/format.h>
 

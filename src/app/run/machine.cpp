@@ -1,4 +1,4 @@
-#include "app/machine.hpp"
+#include "app/run/machine.hpp"
 
 #include <sched.h>
 #include <sys/resource.h>

@@ -1,9 +1,9 @@
-#include "app/run_context.hpp"
+#include "app/run/run_context.hpp"
 
 #include <fmt/format.h>
 
-#include "app/interruption.hpp"
-#include "app/stage_files.hpp"
+#include "app/run/interruption.hpp"
+#include "app/run/stage_files.hpp"
 #include "base/error.hpp"
 
 namespace stamarker {

@@ -1,4 +1,4 @@
-#include "app/legacy_keys.hpp"
+#include "app/config/legacy_keys.hpp"
 
 #include <algorithm>
 

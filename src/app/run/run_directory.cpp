@@ -1,4 +1,4 @@
-#include "app/run_directory.hpp"
+#include "app/run/run_directory.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "app/stage_files.hpp"
+#include "app/run/stage_files.hpp"
 #include "base/error.hpp"
 
 namespace stamarker {

@@ -1,4 +1,4 @@
-#include "app/stage_files.hpp"
+#include "app/run/stage_files.hpp"
 
 #include <span>
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "app/options.hpp"
+#include "app/config/options.hpp"
 #include "cluster/clustering.hpp"
 #include "model/options.hpp"
 

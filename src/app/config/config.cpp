@@ -1,4 +1,4 @@
-#include "app/config.hpp"
+#include "app/config/config.hpp"
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
@@ -8,9 +8,9 @@
 #include <map>
 #include <sstream>
 
-#include "app/config_fields.hpp"
-#include "app/config_value.hpp"
-#include "app/legacy_keys.hpp"
+#include "app/config/config_fields.hpp"
+#include "app/config/config_value.hpp"
+#include "app/config/legacy_keys.hpp"
 
 namespace stamarker {
 namespace {

@@ -1,4 +1,4 @@
-#include "app/interruption.hpp"
+#include "app/run/interruption.hpp"
 
 #include <csignal>
 

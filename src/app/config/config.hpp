@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "app/options.hpp"
-#include "app/stage.hpp"
+#include "app/config/options.hpp"
+#include "app/run/stage.hpp"
 #include "base/error.hpp"
 #include "cluster/clustering.hpp"
 #include "cluster/consensus.hpp"

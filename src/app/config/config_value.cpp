@@ -1,4 +1,4 @@
-#include "app/config_value.hpp"
+#include "app/config/config_value.hpp"
 
 #include <fmt/format.h>
 

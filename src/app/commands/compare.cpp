@@ -1,4 +1,4 @@
-#include "app/compare.hpp"
+#include "app/commands/compare.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

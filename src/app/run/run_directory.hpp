@@ -2,8 +2,8 @@
 #include <string>
 #include <vector>
 
-#include "app/config.hpp"
-#include "app/fingerprint.hpp"
+#include "app/config/config.hpp"
+#include "app/run/fingerprint.hpp"
 
 namespace stamarker {
 

@@ -4,10 +4,10 @@
 #include <utility>
 #include <vector>
 
-#include "app/config.hpp"
-#include "app/fingerprint.hpp"
-#include "app/log.hpp"
-#include "app/run_directory.hpp"
+#include "app/config/config.hpp"
+#include "app/run/fingerprint.hpp"
+#include "app/run/log.hpp"
+#include "app/run/run_directory.hpp"
 #include "comm/comm.hpp"
 #include "data/dataset.hpp"
 #include "kernels/backend.hpp"

@@ -1,4 +1,4 @@
-#include "app/pipeline.hpp"
+#include "app/run/pipeline.hpp"
 
 #include <fmt/format.h>
 #include <omp.h>
@@ -7,14 +7,14 @@
 #include <chrono>
 #include <filesystem>
 
-#include "app/config_value.hpp"
-#include "app/interruption.hpp"
-#include "app/log.hpp"
-#include "app/machine.hpp"
-#include "app/stage_files.hpp"
+#include "app/config/config_value.hpp"
+#include "app/run/interruption.hpp"
+#include "app/run/log.hpp"
+#include "app/run/machine.hpp"
+#include "app/run/stage_files.hpp"
+#include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
-#include "app/summary.hpp"
-#include "app/version.hpp"
+#include "app/version/version.hpp"
 #include "base/error.hpp"
 #include "io/atomic_file.hpp"
 #include "model/saliency.hpp"
