@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <map>
+#include <string_view>
 
 #include "app/commands/compare.hpp"
 #include "app/commands/info.hpp"
@@ -120,13 +122,20 @@ Examples:
 void print_comparison(const std::string& file, const std::string& annotation,
                       const std::string& genes) {
   const Comparison found = compare(read_compared(file, annotation, genes));
-  fmt::print("annotated      spots   found   spots in it   known SVGs   AUROC\n");
-  for (const DomainMatch& match : found.matches)
-    fmt::print("{:<12} {:>7} {:>7} {:>13} {:>12} {:>7.3f}\n", match.annotated, match.n_spots,
-               match.found, match.n_shared, match.n_genes, match.auroc);
+  const bool has_genes = !genes.empty();
+  std::size_t width = std::string_view("annotated").size();
+  for (const DomainMatch& match : found.matches) width = std::max(width, match.annotated.size());
+  fmt::print("{:<{}}   spots   found   spots in it{}\n", "annotated", width,
+             has_genes ? "   known SVGs   AUROC" : "");
+  for (const DomainMatch& match : found.matches) {
+    fmt::print("{:<{}} {:>7} {:>7} {:>13}", match.annotated, width, match.n_spots, match.found,
+               match.n_shared);
+    if (has_genes) fmt::print(" {:>12} {:>7.3f}", match.n_genes, match.auroc);
+    fmt::print("\n");
+  }
   fmt::print("adjusted Rand index over {} annotated spots: {:.4f}\n", found.n_annotated,
              found.adjusted_rand_index);
-  if (!genes.empty()) fmt::print("mean AUROC of known SVGs: {:.4f}\n", found.mean_auroc);
+  if (has_genes) fmt::print("mean AUROC of known SVGs: {:.4f}\n", found.mean_auroc);
 }
 
 /// All commands, and what the one that was given does.
