@@ -17,7 +17,7 @@ enum Profile { reference = 0, full = 1 };
 
 AutoencoderOptions options_of(Profile profile) {
   AutoencoderOptions options;
-  options.epochs = 1 << 20;
+  options.epochs = 1 << 16;
   if (profile == reference) {
     options.neighbors_per_step = Neighbors::one;
     options.tied_update = TiedUpdate::split;
@@ -34,10 +34,13 @@ void Epoch(benchmark::State& state) {
       random_section(static_cast<int>(state.range(1)), 3000, state.range(2) / 1000.0);
   TileReduction alone;
   const TrainingSection section(*backend, data, 1);
-  Trainer trainer(section, options_of(static_cast<Profile>(state.range(0))), 0, 0, alone);
-  const auto one_epoch = [](int, double) { return false; };
-  trainer.run(one_epoch);
-  for ([[maybe_unused]] auto turn : state) trainer.run(one_epoch);
+  Trainer trainer(*backend, section, options_of(static_cast<Profile>(state.range(0))), 0, 0, alone);
+  const auto one_epoch = [&] {
+    trainer.enqueue(1);
+    trainer.wait();
+  };
+  one_epoch();
+  for ([[maybe_unused]] auto turn : state) one_epoch();
 }
 BENCHMARK(Epoch)
     ->ArgNames({"profile", "spots", "density"})
@@ -73,7 +76,9 @@ class Operation : public benchmark::Fixture {
     gradient->clear();
     moments->clear();
     sums->clear();
-    memory->draw(*backend, *tile, {0, 0, Purpose::neighbor}, 0);
+    epoch = std::make_unique<Buffer<std::int32_t>>(*backend, 1);
+    epoch->clear();
+    memory->draw(*backend, *tile, {0, 0, Purpose::neighbor}, epoch->span());
     step = memory->step(*tile, neighbors);
     step.weights = layout.weights(weights->span().data);
     step.scale = 1e-7f;
@@ -90,7 +95,7 @@ class Operation : public benchmark::Fixture {
   }
   void TearDown(benchmark::State&) override {
     tile.reset(), memory.reset(), weights.reset(), gradient.reset(), moments.reset(), gram.reset();
-    sums.reset(), backend.reset();
+    sums.reset(), epoch.reset(), backend.reset();
   }
 
   std::unique_ptr<Backend> backend;
@@ -99,6 +104,7 @@ class Operation : public benchmark::Fixture {
   ParameterLayout layout;
   std::unique_ptr<Buffer<float>> weights, gradient, moments, gram;
   std::unique_ptr<Buffer<double>> sums;
+  std::unique_ptr<Buffer<std::int32_t>> epoch;
   StepView step;
 };
 
@@ -116,7 +122,7 @@ class Operation : public benchmark::Fixture {
 STM_OPERATION(Gram, backend->gram(step.weights.w1, gram->matrix(512, 512)))
 STM_OPERATION(Project, backend->project(step))
 STM_OPERATION(Attend, if (!step.single_source) backend->attend(step))
-STM_OPERATION(Draw, memory->draw(*backend, *tile, {0, 0, Purpose::neighbor}, 0))
+STM_OPERATION(Draw, memory->draw(*backend, *tile, {0, 0, Purpose::neighbor}, epoch->span()))
 STM_OPERATION(Encode, backend->encode(step))
 STM_OPERATION(Decode, backend->decode(step))
 STM_OPERATION(DecoderBackward, backend->decoder_backward(step))
@@ -126,9 +132,9 @@ STM_OPERATION(WeightGradient, backend->weight_gradient(step))
 STM_OPERATION(AddProduct, backend->add_product(1e-7f, step.weights.w1, step.p, step.gradient.w1))
 STM_OPERATION(SumOfSquares,
               backend->sum_of_squares({gradient->span().data, layout.n_gradients()}, sums->span()))
-STM_OPERATION(Adam, backend->adam({1e-6f, 1e-4f, 5, 10}, weights->span(), layout.n_second(),
-                                  {gradient->span().data, layout.n_gradients()}, moments->span(),
-                                  {sums->span().data, 1}))
+STM_OPERATION(Adam, backend->adam({1e-6f, 1, 1, 1e-4f, 5}, epoch->span(), weights->span(),
+                                  layout.n_second(), {gradient->span().data, layout.n_gradients()},
+                                  moments->span(), {sums->span().data, 1}))
 
 }  // namespace
 }  // namespace stamarker::bench

@@ -2,7 +2,9 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -114,15 +116,25 @@ struct StepView {
   GradientView gradient;
 };
 
-/// One step of Adam with weight decay inside the gradient (torch.optim.Adam): for each of the two
-/// parts g of a weight that has two (split), in order,
+/// Adam with weight decay inside the gradient (torch.optim.Adam) and a rate that decays by steps
+/// (torch.optim.lr_scheduler.StepLR). After `epoch` steps, step t = epoch + 1 has
+///   rate = learning_rate gamma^(epoch / step_size)   (the quotient of integers; in double)
+/// and for each of the two parts g of a weight that has two (split), in order,
 ///   g' = clip g + decay w,  m = b1 m + (1 - b1) g',  v = b2 v + (1 - b2) g'^2,
 ///   w -= rate (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + 1e-8)
-struct AdamStep {
-  float learning_rate = 0, weight_decay = 0;
-  float clip_norm =
-      0;         // 0: no clipping; else all gradients are scaled by min(1, clip / (norm + 1e-6))
-  int step = 1;  // t, from 1
+struct AdamOptions {
+  float learning_rate = 0;
+  float gamma = 1;
+  int step_size = 1;
+  float weight_decay = 0;
+  float clip_norm = 0;  // 0: none; else all gradients times min(1, clip_norm / (norm + 1e-6))
+};
+
+/// Work that a backend has learnt and enqueues again as a whole; see Backend::record().
+class Recording {
+ public:
+  virtual ~Recording() = default;
+  virtual void replay() = 0;
 };
 
 /// Layers of an MLP in one flat buffer: for each layer weight [out, in], then bias [out].
@@ -147,6 +159,7 @@ struct MlpTraining {
 /// One queue of work, the memory it works on, and every operation the models need. An operation
 /// is what lies between two barriers of design section 3. Operations only enqueue; results exist
 /// after synchronize(). The same call on the same input gives the same bits, whatever the threads.
+/// Several backends of one device read each other's memory, once its owner's queue was waited for.
 class Backend {
  public:
   struct Free {
@@ -158,11 +171,20 @@ class Backend {
   virtual ~Backend() = default;
   Memory allocate(std::size_t bytes) { return {acquire(bytes), Free{this}}; }
   virtual void synchronize() = 0;
+  /// Behind what is enqueued; the memory of the host may change once the call is back.
   virtual void upload(const void* host, void* device, std::size_t bytes) = 0;
+  /// After synchronize().
   virtual void download(const void* device, void* host, std::size_t bytes) = 0;
   virtual void clear(void* device, std::size_t bytes) = 0;  // to zero
   /// Which instruction sets or device the kernels run on, for the log.
   virtual std::string description() const = 0;
+  /// Bytes still free on a device with memory of its own; nothing where that is the host's.
+  virtual std::optional<std::size_t> free_bytes() const { return {}; }
+
+  /// Learns what `enqueue` enqueues, without running it; replay() then enqueues the same again.
+  /// `enqueue` calls operations and clear() only, with the same arguments whenever it is called,
+  /// and has been called once before. Here every replay simply calls it.
+  virtual std::unique_ptr<Recording> record(std::function<void()> enqueue);
 
   /// out = A^T A, [n_cols, n_cols]. Both triangles.
   virtual void gram(ConstMatrix a, Matrix out) = 0;
@@ -174,11 +196,12 @@ class Backend {
   /// Writes score_src, score_dst, alpha. Source: STAMarker stamarker/modules.py, GATConv.
   virtual void attend(const StepView& step) = 0;
 
-  /// Draws one source of its row for each row of `full`, from word 0 of index spot[i] of `step`.
-  /// Writes `source` [n_rows] and the transposed graph (target_start [n_sources + 1],
+  /// Draws one source of its row for each row of `full`, from word 0 of index spot[i] of step
+  /// epoch[0]. Writes `source` [n_rows] and the transposed graph (target_start [n_sources + 1],
   /// target [n_rows], edge [n_rows]) of the graph that has those sources only.
   virtual void sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t> spot,
-                                RandomKey key, std::uint32_t step, DeviceSpan<std::int32_t> source,
+                                RandomKey key, DeviceSpan<const std::int32_t> epoch,
+                                DeviceSpan<std::int32_t> source,
                                 DeviceSpan<std::int64_t> target_start,
                                 DeviceSpan<std::int32_t> target, DeviceSpan<std::int64_t> edge) = 0;
 
@@ -214,13 +237,22 @@ class Backend {
   /// The sum of squares of all values, in double, into out [1].
   virtual void sum_of_squares(DeviceSpan<const float> values, DeviceSpan<double> out) = 0;
 
+  /// to += from, element by element.
+  virtual void add(DeviceSpan<const float> from, DeviceSpan<float> to) = 0;
+  virtual void add(DeviceSpan<const double> from, DeviceSpan<double> to) = 0;
+
   /// Updates `weights` [n] by the gradients and moments of one or two parts. gradient and moments:
   /// the first part of length n, then that of the second, which covers the first n_second weights
   /// (0: none); moments holds m of everything, then v of everything. squared_norm [1] is that of
-  /// all gradients together.
-  virtual void adam(const AdamStep& step, DeviceSpan<float> weights, std::size_t n_second,
+  /// all gradients together; epoch [1] the number of steps done before.
+  virtual void adam(const AdamOptions& options, DeviceSpan<const std::int32_t> epoch,
+                    DeviceSpan<float> weights, std::size_t n_second,
                     DeviceSpan<const float> gradient, DeviceSpan<float> moments,
                     DeviceSpan<const double> squared_norm) = 0;
+
+  /// Row epoch[0] of `history` [n_epochs, n] becomes `sums` [n]; then epoch[0] += 1.
+  virtual void finish_epoch(DeviceSpan<const double> sums, DeviceMatrix<double> history,
+                            DeviceSpan<std::int32_t> epoch) = 0;
 
   /// logits [n, C] of z [n, L].
   virtual void mlp_forward(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,

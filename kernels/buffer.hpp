@@ -18,11 +18,13 @@ class Buffer {
     memory_.get_deleter().owner->upload(host.data(), memory_.get(), host.size_bytes());
   }
   void clear() { memory_.get_deleter().owner->clear(memory_.get(), size_ * sizeof(T)); }
-  std::vector<T> to_host() const {  // waits for the queue, then copies
-    std::vector<T> host(size_);
+  std::vector<T> to_host() const { return to_host(0, size_); }
+  /// n elements from `first` on; waits for the queue of the owner, then copies.
+  std::vector<T> to_host(std::size_t first, std::size_t n) const {
+    std::vector<T> host(n);
     Backend& on = *memory_.get_deleter().owner;
     on.synchronize();
-    on.download(memory_.get(), host.data(), size_ * sizeof(T));
+    on.download(span().data + first, host.data(), n * sizeof(T));
     return host;
   }
   std::size_t size() const { return size_; }

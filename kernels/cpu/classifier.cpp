@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/update.hpp"
 
 namespace stamarker {
 namespace {
@@ -177,16 +178,16 @@ void CpuBackend::mlp_train(const MlpView& mlp, const MlpTraining& training, Cons
   expects(parameters.size == network.n_parameters(), "as many parameters as the layers have");
   std::vector<float> gradient(parameters.size), moments(2 * parameters.size), batch;
   std::vector<std::int32_t> batch_label;
-  AdamStep adam_step{training.learning_rate, training.weight_decay, 0, 1};
-  const double no_norm = 0;
+  float rate = training.learning_rate;
+  int step = 0;  // done
   for (int epoch = 0; epoch < training.epochs; ++epoch) {
     double total = 0;
-    for (int k = 0; k < n_batches; ++k, ++adam_step.step) {
+    for (int k = 0; k < n_batches; ++k, ++step) {
       const int size = std::min(training.batch_size, n - k * training.batch_size);
       batch.resize(static_cast<std::size_t>(size) * width);
       batch_label.resize(static_cast<std::size_t>(size));
       for (int b = 0; b < size; ++b) {
-        const std::uint32_t i = sampler.draw(static_cast<std::uint32_t>(adam_step.step - 1), b);
+        const std::uint32_t i = sampler.draw(static_cast<std::uint32_t>(step), b);
         std::copy_n(z.data + std::size_t{i} * width, width, batch.data() + std::size_t(b) * width);
         batch_label[b] = label.data[i];
       }
@@ -194,11 +195,11 @@ void CpuBackend::mlp_train(const MlpView& mlp, const MlpTraining& training, Cons
       std::vector<float> d = network.logits();
       total += loss_and_gradient(training.loss, size, network.n_classes(), batch_label.data(), d);
       network.backward(size, std::move(d), gradient.data(), nullptr);
-      adam(adam_step, parameters, 0, {gradient.data(), gradient.size()},
-           {moments.data(), moments.size()}, {&no_norm, 1});
+      apply_adam(adam_step(step + 1, rate, training.weight_decay), parameters, 0,
+                 {gradient.data(), gradient.size()}, {moments.data(), moments.size()});
     }
     loss.data[epoch] = total / n_batches;
-    if ((epoch + 1) % training.step_size == 0) adam_step.learning_rate *= training.gamma;
+    if ((epoch + 1) % training.step_size == 0) rate *= training.gamma;
   }
 }
 

@@ -22,7 +22,7 @@ class CpuBackend : public Backend {
   void project(const StepView& step) override;
   void attend(const StepView& step) override;
   void sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t> spot, RandomKey key,
-                        std::uint32_t step, DeviceSpan<std::int32_t> source,
+                        DeviceSpan<const std::int32_t> epoch, DeviceSpan<std::int32_t> source,
                         DeviceSpan<std::int64_t> target_start, DeviceSpan<std::int32_t> target,
                         DeviceSpan<std::int64_t> edge) override;
   void encode(const StepView& step) override;
@@ -34,9 +34,13 @@ class CpuBackend : public Backend {
   void add_product(float c, ConstMatrix a, ConstMatrix p, Matrix out) override;
   void dot(ConstMatrix a, ConstMatrix b, DeviceSpan<double> out) override;
   void sum_of_squares(DeviceSpan<const float> values, DeviceSpan<double> out) override;
-  void adam(const AdamStep& step, DeviceSpan<float> weights, std::size_t n_second,
-            DeviceSpan<const float> gradient, DeviceSpan<float> moments,
-            DeviceSpan<const double> squared_norm) override;
+  void add(DeviceSpan<const float> from, DeviceSpan<float> to) override;
+  void add(DeviceSpan<const double> from, DeviceSpan<double> to) override;
+  void adam(const AdamOptions& options, DeviceSpan<const std::int32_t> epoch,
+            DeviceSpan<float> weights, std::size_t n_second, DeviceSpan<const float> gradient,
+            DeviceSpan<float> moments, DeviceSpan<const double> squared_norm) override;
+  void finish_epoch(DeviceSpan<const double> sums, DeviceMatrix<double> history,
+                    DeviceSpan<std::int32_t> epoch) override;
   void mlp_forward(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
                    Matrix logits) override;
   void mlp_gradient(const MlpView& mlp, ClassifierLoss loss, DeviceSpan<const float> parameters,

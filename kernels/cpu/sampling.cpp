@@ -7,10 +7,11 @@
 namespace stamarker {
 
 void CpuBackend::sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t> spot,
-                                  RandomKey key, std::uint32_t step,
+                                  RandomKey key, DeviceSpan<const std::int32_t> epoch,
                                   DeviceSpan<std::int32_t> source,
                                   DeviceSpan<std::int64_t> target_start,
                                   DeviceSpan<std::int32_t> target, DeviceSpan<std::int64_t> edge) {
+  const auto step = static_cast<std::uint32_t>(epoch.data[0]);
   for_row_blocks(full.n_rows, [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
       const std::int64_t first = full.row_start.data[i];

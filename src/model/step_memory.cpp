@@ -74,7 +74,7 @@ StepView StepMemory::step(const DeviceTile& tile, Neighbors neighbors) {
 }
 
 void StepMemory::draw(Backend& backend, const DeviceTile& tile, RandomKey key,
-                      std::uint32_t epoch) {
+                      DeviceSpan<const std::int32_t> epoch) {
   const TileView view = tile.view();
   backend.sample_neighbors(view.graph, view.spot, key, epoch, sampled_source_.span(),
                            sampled_target_start_.span(), sampled_target_.span(),

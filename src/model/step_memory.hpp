@@ -21,8 +21,9 @@ class StepMemory {
   /// Fills the tile, the graph and the arrays of a step; weights, gradient and sums are left to
   /// the caller. With `sampled`, the graph of the last draw() stands in for the tile's own.
   StepView step(const DeviceTile& tile, Neighbors neighbors);
-  /// Draws one source for each row of the tile's graph.
-  void draw(Backend& backend, const DeviceTile& tile, RandomKey key, std::uint32_t epoch);
+  /// Draws one source for each row of the tile's graph, in step epoch[0].
+  void draw(Backend& backend, const DeviceTile& tile, RandomKey key,
+            DeviceSpan<const std::int32_t> epoch);
 
  private:
   int n_hidden_, n_latent_;

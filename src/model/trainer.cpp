@@ -12,10 +12,10 @@
 namespace stamarker {
 
 struct TrainingSection::Content {
-  Backend* backend;
   std::vector<DeviceTile> tiles;
   TileExtent extent;
-  int n_spots = 0, n_genes = 0;   // of the whole section
+  int n_spots = 0, n_genes = 0;  // of the whole section
+  int n_tile_ranks = 1;
   double squared_expression = 0;  // |X|^2 of the whole section
 };
 
@@ -37,9 +37,9 @@ TrainingSection::TrainingSection(Backend& backend, const PreparedData& data, int
     : content_(std::make_unique<Content>()) {
   expects(n_tiles % n_tile_ranks == 0, "as many tiles on every tile rank");
   Content& content = *content_;
-  content.backend = &backend;
   content.n_spots = data.n_spots();
   content.n_genes = data.n_genes();
+  content.n_tile_ranks = n_tile_ranks;
   for (const float v : data.expression.value)
     content.squared_expression += static_cast<double>(v) * v;
   const auto parts =
@@ -50,26 +50,34 @@ TrainingSection::TrainingSection(Backend& backend, const PreparedData& data, int
                                data.expression);
     content.extent.cover(content.tiles.back());
   }
+  backend.synchronize();  // other queues read it
 }
 TrainingSection::~TrainingSection() = default;
 TrainingSection::TrainingSection(TrainingSection&&) noexcept = default;
 
 /// What one rank holds of one model in training.
 struct Trainer::Memory {
-  Memory(const TrainingSection::Content& of, const AutoencoderOptions& how, RandomKey draws,
-         TileReduction& sums, ParameterLayout sizes)
+  Memory(Backend& queue, const TrainingSection::Content& of, const AutoencoderOptions& how,
+         RandomKey draws, TileReduction& over_ranks, ParameterLayout sizes)
       : section(of),
-        backend(*of.backend),
+        backend(queue),
         options(how),
         neighbor_key(draws),
-        reduction(sums),
+        reduction(over_ranks),
         layout(sizes),
         activations(backend, of.extent, how.n_hidden, how.n_latent),
         weights(backend, sizes.n_weights()),
         gradient(backend, sizes.n_gradients() + gram_size()),
         moments(backend, sizes.n_moments()),
         s(backend, gram_size()),
-        sums_in_double(backend, 3) {}
+        sums(backend, n_sums),
+        history(backend, static_cast<std::size_t>(how.epochs) * n_sums),
+        epochs_done(backend, 1) {
+    moments.clear();
+    epochs_done.clear();
+  }
+
+  static constexpr int n_sums = 3;
 
   std::size_t gram_size() const { return std::size_t(options.n_hidden) * options.n_hidden; }
   /// P stands behind the gradients, so that one reduction sums both.
@@ -78,9 +86,10 @@ struct Trainer::Memory {
   }
 
   void accumulate_tile(const DeviceTile& tile, DeviceSpan<double> dot);
-  double loss_and_gradient();
-  void update(double squared_norm);
-  void train_one_epoch();
+  void accumulate_gradient();
+  void enqueue_epoch();
+  void enqueue(int n);
+  void wait();
   std::vector<float> embedding();
 
   const TrainingSection::Content& section;
@@ -91,15 +100,19 @@ struct Trainer::Memory {
   ParameterLayout layout;
   StepMemory activations;
   Buffer<float> weights, gradient, moments, s;
-  Buffer<double> sums_in_double;  // <Y, H3>, <S, P>, squared norm of the gradient
-  int epoch = 0;
-  std::vector<double> loss, gradient_norm;
+  Buffer<double> sums;     // <Y, H3>, <S, P>, squared norm of the gradient
+  Buffer<double> history;  // [epochs, n_sums]
+  Buffer<std::int32_t> epochs_done;
+  int epoch = 0;  // steps done and enqueued
+  bool has_run = false;
+  std::unique_ptr<Recording> recording;
+  std::vector<double> loss, gradient_norm;  // of the steps waited for
 };
 
 /// Forward and backward pass of one tile; adds to the gradient, to P and to <Y, H3>.
 void Trainer::Memory::accumulate_tile(const DeviceTile& tile, DeviceSpan<double> dot) {
   if (options.neighbors_per_step == Neighbors::one)
-    activations.draw(backend, tile, neighbor_key, static_cast<std::uint32_t>(epoch));
+    activations.draw(backend, tile, neighbor_key, epochs_done.span());
   StepView step = activations.step(tile, options.neighbors_per_step);
   step.weights = layout.weights(weights.span().data);
   step.attention = options.attention;
@@ -119,38 +132,56 @@ void Trainer::Memory::accumulate_tile(const DeviceTile& tile, DeviceSpan<double>
   backend.weight_gradient(step);
 }
 
-/// The loss of the whole section before this step's update; leaves its gradient in `gradient`.
-double Trainer::Memory::loss_and_gradient() {
+/// Leaves the gradient of the whole section's loss in `gradient`, and in `sums` what the loss is
+/// made of.
+void Trainer::Memory::accumulate_gradient() {
   const WeightsView w = layout.weights(weights.span().data);
   backend.gram(w.w1, s.matrix(options.n_hidden, options.n_hidden));
   gradient.clear();
-  sums_in_double.clear();
-  const DeviceSpan<double> sums = sums_in_double.span();
-  for (const DeviceTile& tile : section.tiles) accumulate_tile(tile, {sums.data, 1});
+  sums.clear();
+  const DeviceSpan<double> out = sums.span();
+  for (const DeviceTile& tile : section.tiles) accumulate_tile(tile, {out.data, 1});
   reduction.sum(gradient.span());
+  reduction.sum(DeviceSpan<double>(out.data, 1));
   const GradientView g = layout.gradient(gradient.span().data);
   const double n = static_cast<double>(section.n_spots) * section.n_genes;
   backend.add_product(static_cast<float>(2 / n), w.w1, p(), g.decoder_w1);
-  backend.dot(std::as_const(s).matrix(options.n_hidden, options.n_hidden), p(), {sums.data + 1, 1});
-  backend.sum_of_squares({gradient.span().data, layout.n_gradients()}, {sums.data + 2, 1});
-  std::vector<double> host = sums_in_double.to_host();
-  reduction.sum(std::span(host.data(), 1));
-  gradient_norm.push_back(std::sqrt(host[2]));
-  return (section.squared_expression - 2 * host[0] + host[1]) / n;
+  backend.dot(std::as_const(s).matrix(options.n_hidden, options.n_hidden), p(), {out.data + 1, 1});
+  backend.sum_of_squares({gradient.span().data, layout.n_gradients()}, {out.data + 2, 1});
 }
 
-void Trainer::Memory::train_one_epoch() {
-  loss.push_back(loss_and_gradient());
-  AdamStep step;
-  step.learning_rate =
-      static_cast<float>(options.learning_rate *
-                         std::pow(static_cast<double>(options.gamma), epoch / options.step_size));
-  step.weight_decay = options.weight_decay;
-  step.clip_norm = options.clip_norm;
-  step.step = ++epoch;
-  backend.adam(step, weights.span(), layout.n_second(),
+void Trainer::Memory::enqueue_epoch() {
+  accumulate_gradient();
+  const AdamOptions adam{options.learning_rate, options.gamma, options.step_size,
+                         options.weight_decay, options.clip_norm};
+  backend.adam(adam, epochs_done.span(), weights.span(), layout.n_second(),
                {gradient.span().data, layout.n_gradients()}, moments.span(),
-               {sums_in_double.span().data + 2, 1});
+               {sums.span().data + 2, 1});
+  backend.finish_epoch(sums.span(), history.matrix(options.epochs, n_sums), epochs_done.span());
+}
+
+/// Every epoch is the same sequence of operations, so a backend may learn it. Not where ranks
+/// communicate within it.
+void Trainer::Memory::enqueue(int n) {
+  for (; n > 0 && epoch < options.epochs; --n, ++epoch) {
+    if (!has_run || section.n_tile_ranks > 1) {
+      enqueue_epoch();
+      has_run = true;
+      continue;
+    }
+    if (!recording) recording = backend.record([this] { enqueue_epoch(); });
+    recording->replay();
+  }
+}
+
+void Trainer::Memory::wait() {
+  const auto n_known = loss.size(), n_new = static_cast<std::size_t>(epoch) - n_known;
+  const std::vector<double> rows = history.to_host(n_known * n_sums, n_new * n_sums);
+  const double n = static_cast<double>(section.n_spots) * section.n_genes;
+  for (std::size_t k = 0; k < rows.size(); k += n_sums) {
+    loss.push_back((section.squared_expression - 2 * rows[k] + rows[k + 1]) / n);
+    gradient_norm.push_back(std::sqrt(rows[k + 2]));
+  }
 }
 
 std::vector<float> Trainer::Memory::embedding() {
@@ -176,41 +207,42 @@ std::vector<float> Trainer::Memory::embedding() {
   return shared.to_host();
 }
 
-Trainer::Trainer(const TrainingSection& section, const AutoencoderOptions& options,
+Trainer::Trainer(Backend& queue, const TrainingSection& section, const AutoencoderOptions& options,
                  std::uint32_t seed, int model, TileReduction& reduction)
     : memory_(std::make_unique<Memory>(
-          section.content(), options,
+          queue, section.content(), options,
           RandomKey{seed, static_cast<std::uint32_t>(model), Purpose::neighbor}, reduction,
           ParameterLayout{section.content().n_genes, options.n_hidden, options.n_latent,
                           options.tied_update})) {
   memory_->weights.assign(initial_parameters(memory_->layout, seed, model));
-  memory_->moments.clear();
 }
 Trainer::~Trainer() = default;
 
-bool Trainer::run(const std::function<bool(int, double)>& after_epoch) {
-  while (memory_->epoch < memory_->options.epochs) {
-    memory_->train_one_epoch();
-    const bool go_on = after_epoch(memory_->epoch, memory_->loss.back());
-    if (!go_on) return memory_->epoch >= memory_->options.epochs;
-  }
-  return true;
-}
+void Trainer::enqueue(int n) { memory_->enqueue(n); }
+void Trainer::wait() { memory_->wait(); }
+int Trainer::epoch() const { return memory_->epoch; }
+int Trainer::n_epochs() const { return memory_->options.epochs; }
+const std::vector<double>& Trainer::loss() const { return memory_->loss; }
 
-TrainerState Trainer::state() const {
+TrainerState Trainer::state() {
+  wait();
   return {memory_->epoch, memory_->weights.to_host(), memory_->moments.to_host(), memory_->loss,
           memory_->gradient_norm};
 }
 
 void Trainer::restore(const TrainerState& state) {
-  expects(state.parameters.size() == memory_->weights.size() &&
-              state.moments.size() == memory_->moments.size(),
+  Memory& memory = *memory_;
+  expects(state.parameters.size() == memory.weights.size() &&
+              state.moments.size() == memory.moments.size() &&
+              state.loss.size() == static_cast<std::size_t>(state.epoch),
           "a checkpoint of this layout");
-  memory_->epoch = state.epoch;
-  memory_->weights.assign(state.parameters);
-  memory_->moments.assign(state.moments);
-  memory_->loss = state.loss;
-  memory_->gradient_norm = state.gradient_norm;
+  memory.epoch = state.epoch;
+  const std::int32_t done = state.epoch;
+  memory.epochs_done.assign(std::span(&done, 1));
+  memory.weights.assign(state.parameters);
+  memory.moments.assign(state.moments);
+  memory.loss = state.loss;
+  memory.gradient_norm = state.gradient_norm;
 }
 
 std::vector<float> Trainer::embedding() { return memory_->embedding(); }

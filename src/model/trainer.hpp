@@ -1,6 +1,5 @@
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,7 +16,7 @@ class TileReduction {
  public:
   virtual ~TileReduction() = default;
   virtual void sum(DeviceSpan<float> values) { (void)values; }
-  virtual void sum(std::span<double> values) { (void)values; }
+  virtual void sum(DeviceSpan<double> values) { (void)values; }
 };
 
 /// The part of a section that this rank trains on, cut into tiles and uploaded once for all models.
@@ -49,20 +48,31 @@ struct TrainerState {
 
 /// Trains one auto-encoder (design: section 3). STAGATE: Dong and Zhang 2022; the update rules of
 /// profile `reference`: zhanglabtools/STAMarker, stamarker/modules.py and pipeline.py.
+///
+/// enqueue() only enqueues, wait() waits: so several trainers, each with a queue of its own,
+/// advance side by side on one device.
 class Trainer {
  public:
-  /// `seed` and `model` fix every random number. `reduction` outlives the trainer.
-  Trainer(const TrainingSection& section, const AutoencoderOptions& options, std::uint32_t seed,
-          int model, TileReduction& reduction);
+  /// Works on `queue`, which is of the device of the section's backend. `seed` and `model` fix
+  /// every random number. All that is passed by reference outlives the trainer.
+  Trainer(Backend& queue, const TrainingSection& section, const AutoencoderOptions& options,
+          std::uint32_t seed, int model, TileReduction& reduction);
   ~Trainer();
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 
-  /// Steps until options.epochs are done, or until `after_epoch(epochs done, loss)` says false.
-  /// True when all epochs are done.
-  bool run(const std::function<bool(int, double)>& after_epoch);
+  /// Enqueues the next n steps, or as many as are left of options.epochs.
+  void enqueue(int n);
+  /// Waits for them, and reads their losses.
+  void wait();
+  bool is_done() const { return epoch() == n_epochs(); }
+  int epoch() const;  // steps done and enqueued
+  int n_epochs() const;
+  /// Of each step waited for, before its update.
+  const std::vector<double>& loss() const;
 
-  TrainerState state() const;
+  /// After the steps enqueued so far.
+  TrainerState state();
   void restore(const TrainerState& state);
 
   /// Z [n_spots of the whole section, n_latent] on the whole graph. Rows of spots that other tile

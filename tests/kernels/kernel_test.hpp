@@ -26,6 +26,10 @@ class KernelTest : public ::testing::TestWithParam<Device> {
  protected:
   std::unique_ptr<Backend> backend = make_backend(GetParam());
 
+  /// A counter of epochs in backend memory.
+  Buffer<std::int32_t> counter(std::int32_t epochs) {
+    return {*backend, std::span<const std::int32_t>(&epochs, 1)};
+  }
   std::vector<float> read(const float* data, std::size_t n) {
     std::vector<float> host(n);
     backend->synchronize();

@@ -214,7 +214,8 @@ TEST_P(TrainingOperations, ASingleSourceIsAGraphOfOneSourceARow) {
   TileExtent extent;
   extent.cover(drawn_tile);
   StepMemory memory(*backend, extent, 37, 5);
-  memory.draw(*backend, drawn_tile, {1, 2, Purpose::neighbor}, 3);
+  const Buffer<std::int32_t> third = counter(3);
+  memory.draw(*backend, drawn_tile, {1, 2, Purpose::neighbor}, third.span());
   StepView drawn = memory.step(drawn_tile, Neighbors::one);
 
   Tile one_source = tile;  // the same draw, written out as a graph
@@ -276,7 +277,8 @@ TEST_P(TrainingOperations, DrawsDependOnTheSpotOnly) {
     TileExtent extent;
     extent.cover(device_tile);
     StepMemory memory(*backend, extent, 4, 2);
-    memory.draw(*backend, device_tile, {1, 2, Purpose::neighbor}, 3);
+    const Buffer<std::int32_t> third = counter(3);
+    memory.draw(*backend, device_tile, {1, 2, Purpose::neighbor}, third.span());
     const StepView step = memory.step(device_tile, Neighbors::one);
     std::vector<std::int32_t> source(static_cast<std::size_t>(tile.n_own));
     backend->synchronize();

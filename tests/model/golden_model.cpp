@@ -55,12 +55,12 @@ AutoencoderOptions golden_options(Attention attention) {
 }
 
 void ScriptedBackend::sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t>,
-                                       RandomKey, std::uint32_t step,
+                                       RandomKey, DeviceSpan<const std::int32_t> epoch,
                                        DeviceSpan<std::int32_t> source,
                                        DeviceSpan<std::int64_t> target_start,
                                        DeviceSpan<std::int32_t> target,
                                        DeviceSpan<std::int64_t> edge) {
-  const std::vector<std::int32_t>& drawn = sources_.at(step);
+  const std::vector<std::int32_t>& drawn = sources_.at(static_cast<std::size_t>(epoch.data[0]));
   std::copy(drawn.begin(), drawn.end(), source.data);
   std::int64_t at = 0;
   for (int j = 0; j < full.n_sources; ++j) {

@@ -28,7 +28,7 @@ class ScriptedBackend : public CpuBackend {
   explicit ScriptedBackend(std::vector<std::vector<std::int32_t>> sources)
       : sources_(std::move(sources)) {}
   void sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t> spot, RandomKey key,
-                        std::uint32_t step, DeviceSpan<std::int32_t> source,
+                        DeviceSpan<const std::int32_t> epoch, DeviceSpan<std::int32_t> source,
                         DeviceSpan<std::int64_t> target_start, DeviceSpan<std::int32_t> target,
                         DeviceSpan<std::int64_t> edge) override;
 

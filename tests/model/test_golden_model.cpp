@@ -96,13 +96,13 @@ TEST(Golden, ModelLossGradientAndEmbedding) {
   for (const Attention attention : {Attention::leaky_relu, Attention::sigmoid}) {
     const std::string group = "full_graph/" + name_of(attention);
     const TrainingSection section(tiny.backend, tiny.data, 1);
-    Trainer trainer(section, golden_options(attention), 0, 0, tiny.alone);
+    Trainer trainer(tiny.backend, section, golden_options(attention), 0, 0, tiny.alone);
     TrainerState state = trainer.state();
     state.parameters = golden_parameters(tiny.file, "case");
     trainer.restore(state);
 
     expect_close(trainer.embedding(), tiny.expected(group + "/Z"), one_step, "Z");
-    trainer.run([](int, double) { return true; });
+    trainer.enqueue(1);
     const TrainerState after = trainer.state();
 
     const double loss = tiny.expected(group + "/loss")[0];
@@ -154,14 +154,15 @@ TEST(Golden, ModelTrainingSteps) {
                               : TiedUpdate::joint;
     options.neighbors_per_step = sampled ? Neighbors::one : Neighbors::all;
     const TrainingSection section(scripted, tiny.data, 1);
-    Trainer trainer(section, options, 0, 0, tiny.alone);
+    Trainer trainer(scripted, section, options, 0, 0, tiny.alone);
     TrainerState state = trainer.state();
     state.parameters = golden_parameters(tiny.file, "case");
     trainer.restore(state);
     const auto loss = tiny.expected(group + "/loss"),
                norm = tiny.expected(group + "/gradient_norm");
 
-    trainer.run([&](int epoch, double) {
+    for (int epoch = 1; epoch <= 5; ++epoch) {
+      trainer.enqueue(1);
       const TrainerState now = trainer.state();
       std::size_t at = 0;
       for (const char* part : {"W1", "W2", "a_src", "a_dst"}) {
@@ -172,8 +173,7 @@ TEST(Golden, ModelTrainingSteps) {
         expect_close(got, weights, one_step, name + " " + part + " step " + std::to_string(epoch));
         at += weights.size();
       }
-      return true;
-    });
+    }
 
     const TrainerState after = trainer.state();
     for (int t = 0; t < 5; ++t) {

@@ -61,8 +61,8 @@ TrainerState train(const PreparedData& data, int n_tiles, const AutoencoderOptio
   CpuBackend backend;
   TileReduction alone;
   const TrainingSection section(backend, data, n_tiles);
-  Trainer trainer(section, options, seed, model, alone);
-  trainer.run([](int, double) { return true; });
+  Trainer trainer(backend, section, options, seed, model, alone);
+  trainer.enqueue(options.epochs);
   return trainer.state();
 }
 
@@ -125,12 +125,15 @@ TEST(Trainer, ContinuesFromACheckpointToTheSameBits) {
   CpuBackend backend;
   TileReduction alone;
   const TrainingSection section(backend, data, 1);
-  Trainer first(section, options, 3, 2, alone);
-  EXPECT_FALSE(first.run([](int epoch, double) { return epoch < 8; }));
-  Trainer second(section, options, 3, 2, alone);
+  Trainer first(backend, section, options, 3, 2, alone);
+  first.enqueue(8);
+  EXPECT_FALSE(first.is_done());
+  Trainer second(backend, section, options, 3, 2, alone);
   second.restore(first.state());
 
-  EXPECT_TRUE(second.run([](int, double) { return true; }));
+  second.enqueue(options.epochs);
+
+  EXPECT_TRUE(second.is_done());
 
   const TrainerState whole = train(data, 1, options, 3, 2);
   EXPECT_EQ(second.state().parameters, whole.parameters);
@@ -146,14 +149,14 @@ TEST(Trainer, GradientIsTheSlopeOfTheLoss) {
   CpuBackend backend;
   TileReduction alone;
   const TrainingSection section(backend, data, 3);
-  Trainer start(section, options, 0, 0, alone);
+  Trainer start(backend, section, options, 0, 0, alone);
   TrainerState state = start.state();
   const auto loss_at = [&](const std::vector<float>& parameters) {
-    Trainer trainer(section, options, 0, 0, alone);
+    Trainer trainer(backend, section, options, 0, 0, alone);
     TrainerState moved = state;
     moved.parameters = parameters;
     trainer.restore(moved);
-    trainer.run([](int, double) { return true; });
+    trainer.enqueue(1);
     return trainer.state();
   };
   const std::vector<float> moments = loss_at(state.parameters).moments;
@@ -184,7 +187,7 @@ TEST(Saliency, IsTheGradientOfTheWinningLogits) {
   CpuBackend backend;
   TileReduction alone;
   const TrainingSection section(backend, data, 1);
-  Trainer trainer(section, options, 0, 0, alone);
+  Trainer trainer(backend, section, options, 0, 0, alone);
   trainer.restore(state);
   const std::vector<float> z = trainer.embedding();
   std::vector<std::int32_t> domain(132);
@@ -195,7 +198,7 @@ TEST(Saliency, IsTheGradientOfTheWinningLogits) {
   const StackedModel model{state.parameters, &classifier};
   const auto winning = [&](const PreparedData& section_data) {
     const TrainingSection moved(backend, section_data, 1);
-    Trainer encoder(moved, options, 0, 0, alone);
+    Trainer encoder(backend, moved, options, 0, 0, alone);
     encoder.restore(state);
     const std::vector<float> moved_z = encoder.embedding();
     const MlpView mlp{classifier.widths.data(), 2, how.activation};

@@ -11,7 +11,9 @@ class TileSum : public TileReduction {
   void sum(DeviceSpan<float> values) override {
     group_.sum_in_rank_order(std::span<float>(values.data, values.size));
   }
-  void sum(std::span<double> values) override { group_.sum_in_rank_order(values); }
+  void sum(DeviceSpan<double> values) override {
+    group_.sum_in_rank_order(std::span<double>(values.data, values.size));
+  }
 
  private:
   const Comm& group_;

@@ -45,24 +45,27 @@ class GroupTraining {
 
   /// False when it was asked to end before the last epoch.
   bool train(int m, int n_spots, bool continues) {
-    Trainer trainer(*section_, run_.config.autoencoder, run_.config.seed, m, sum_);
+    Trainer trainer(run_.backend, *section_, run_.config.autoencoder, run_.config.seed, m, sum_);
     if (continues) trainer.restore(read_model(run_.directory.model(m)).state);
     std::string failure;
-    const bool is_done = trainer.run([&](int epoch, double loss) {
+    while (!trainer.is_done() && failure.empty()) {
+      trainer.enqueue(1);
+      trainer.wait();
+      const double loss = trainer.loss().back();
       if (!std::isfinite(loss))
         failure = fmt::format(
             "autoencoder.learning_rate = {} (the loss of model {} is no number "
             "after {} epochs; use a smaller one)",
-            run_.config.autoencoder.learning_rate, m, epoch);
-      report(m, epoch, loss);
-      return failure.empty() && !any_is_interrupted();
-    });
+            run_.config.autoencoder.learning_rate, m, trainer.epoch());
+      report(m, trainer.epoch(), loss);
+      if (any_is_interrupted()) break;
+    }
     group_.agree(failure);
     ModelFile model{trainer.state(), n_spots, {}};
-    if (is_done) model.embedding = trainer.embedding();
+    if (trainer.is_done()) model.embedding = trainer.embedding();
     group_.on_root(
         [&] { write_model(run_.directory.model(m), run_.fingerprints.of(Stage::train), model); });
-    return is_done;
+    return trainer.is_done();
   }
 
   bool any_is_interrupted() const {
