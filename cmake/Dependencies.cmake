@@ -17,7 +17,6 @@ find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(Threads REQUIRED)
-find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
 
 # oneDNN: sgemm with kernels chosen by the processor's features. Not by find_package: its own CMake
 # file asks for OpenCL headers, which sgemm does not need.

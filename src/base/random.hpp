@@ -19,7 +19,8 @@ enum class Purpose : std::uint32_t {
 
 /// Every random number of the program is a pure function of (seed, model, purpose, step, index):
 /// Philox 4x32-10 with key (seed, model) and counter (index, step, purpose). So it depends on no
-/// rank, thread, tile or order. Source: Salmon et al., SC 2011; implementation: Random123.
+/// rank, thread, tile or order, and is the same in device code. Source: Salmon, Moraes, Dror and
+/// Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 struct RandomKey {
   std::uint32_t seed = 0;
   std::uint32_t model = 0;
@@ -27,7 +28,24 @@ struct RandomKey {
 };
 
 /// Four independent 32-bit words for one index of one step.
-std::array<std::uint32_t, 4> random_words(RandomKey key, std::uint32_t step, std::uint64_t index);
+constexpr std::array<std::uint32_t, 4> random_words(RandomKey key, std::uint32_t step,
+                                                    std::uint64_t index) {
+  std::uint32_t c0 = static_cast<std::uint32_t>(index);
+  std::uint32_t c1 = static_cast<std::uint32_t>(index >> 32);
+  std::uint32_t c2 = step, c3 = static_cast<std::uint32_t>(key.purpose);
+  std::uint32_t k0 = key.seed, k1 = key.model;
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t first = std::uint64_t{0xD2511F53u} * c0;
+    const std::uint64_t second = std::uint64_t{0xCD9E8D57u} * c2;
+    c0 = static_cast<std::uint32_t>(second >> 32) ^ c1 ^ k0;
+    c1 = static_cast<std::uint32_t>(second);
+    c2 = static_cast<std::uint32_t>(first >> 32) ^ c3 ^ k1;
+    c3 = static_cast<std::uint32_t>(first);
+    k0 += 0x9E3779B9u;  // the key's Weyl sequence
+    k1 += 0xBB67AE85u;
+  }
+  return {c0, c1, c2, c3};
+}
 
 /// Uniform in (0, 1], never 0, so that its logarithm is finite.
 constexpr double uniform_of(std::uint32_t word) { return (word + 1.0) * 0x1p-32; }
