@@ -1,0 +1,156 @@
+#include "kernels/cuda/cuda_backend.hpp"
+#include "kernels/cuda/drawn_rows.hpp"
+#include "kernels/cuda/launch.hpp"
+#include "kernels/cuda/reductions.hpp"
+#include "kernels/cuda/rows.hpp"
+#include "kernels/cuda/sparse.hpp"
+
+// The chain of a training step in which every spot attends to one drawn source. Arrays hold the
+// drawn rows only, see kernels/cpu/drawn_rows.hpp, in their first rows; how many these are the
+// host does not know, so dense products run over n_own rows, the rest of which are zero:
+//   h1: elu(y_k), then dY_k, k in K      z, d_z: of j in J      q: elu(q_j), j in J
+//   h3: sqrt(m_j) elu(q_j), m_j how many own spots drew j       d_o3: dQ_j, j in J
+// so that H3^T H3 over own spots is h3^T h3, and m_j elu(q_j) S is sqrt(m_j) (h3 S)_j.
+
+namespace stamarker {
+namespace {
+
+/// out_p = in_(index p), then elu if asked, for p < n_there[0]; else 0. One warp a row.
+template <int pack>
+__global__ void take_rows_kernel(int n_rows, const std::int32_t* n_there, const std::int32_t* index,
+                                 const float* in, int width, Then then, float* out) {
+  using Row = RowPart<pack>;
+  const int p = row_of_warp();
+  if (p >= n_rows) return;
+  const bool is_there = p < n_there[0];
+  const float* from = in + (is_there ? static_cast<std::int64_t>(index[p]) * width : 0);
+  for (int first = 0; first < width; first += Row::columns) {
+    Row row = is_there ? Row::load(from, first, width) : Row::zero();
+    if (then == Then::elu) row.for_each([](float& v, int, int) { v = elu(v); });
+    row.store(out + static_cast<std::int64_t>(p) * width, first, width);
+  }
+}
+
+void take_rows(Queue queue, int n_rows, const std::int32_t* n_there, const std::int32_t* index,
+               const float* in, int width, Then then, float* out) {
+  with_packs(width, {in, out}, [&](auto pack) {
+    launch(queue, {.n_blocks = blocks_for(n_rows, warps_per_block), .n_threads = threads_per_block},
+           take_rows_kernel<pack()>, n_rows, n_there, index, in, width, then, out);
+  });
+}
+
+/// d_p = c (sqrt(m_p) d_p - sum of y_i over the own spots i that drew row p) elu'(.) at q = elu(.),
+/// 0 beyond the rows there are; and this block's share of <sum of y_i, q_p>. One warp a row.
+template <int pack>
+__global__ void drawn_slope_kernel(DrawnRows drawn, float scale, const float* y, const float* q,
+                                   int width, float* d, double* partial) {
+  using Row = RowPart<pack>;
+  BlockMemory memory;
+  const Shared<double> scratch = memory.take<double>(warps_per_block);
+  const int p = row_of_warp();
+  const bool is_there = p < drawn.n_own && p < drawn.n_decoded[0];
+  const std::int64_t begin = is_there ? drawn.decoded_start[p] : 0;
+  const std::int64_t end = is_there ? drawn.decoded_start[p + 1] : 0;
+  const float weight = sqrtf(static_cast<float>(end - begin));
+  const Lists own{drawn.decoded_start, drawn.own, nullptr, nullptr};
+  const std::int64_t at = static_cast<std::int64_t>(p) * width;
+  double dot = 0;
+  for (int first = 0; first < width && p < drawn.n_own; first += Row::columns) {
+    const Row of_y = combined<pack>(own, begin, end, y, width, first);
+    const Row of_q = is_there ? Row::load(q + at, first, width) : Row::zero();
+    Row slope = is_there ? Row::load(d + at, first, width) : Row::zero();
+    slope.for_each([&](float& v, int k, int c) {
+      const float h = of_q.part[k].value[c], sum = of_y.part[k].value[c];
+      dot += static_cast<double>(sum) * h;
+      v = scale * (weight * v - sum) * elu_slope(h);
+    });
+    slope.store(d + at, first, width);
+  }
+  dot = block_sum(dot, scratch);
+  if (threadIdx.x == 0) partial[blockIdx.x] = dot;
+}
+
+}  // namespace
+
+void CudaBackend::encode_drawn(const StepView& step) {
+  const int n_own = step.tile.n_own, width = step.y.n_cols, n_latent = step.z.n_cols;
+  drawn_ = DrawnRows::in(drawn_memory_.bytes(DrawnRows::bytes_of(n_own, step.graph.n_sources)),
+                         n_own, step.graph.n_sources);
+  find_drawn_rows(queue(), step.graph, drawn_);
+  take_rows(queue(), n_own, drawn_.n_encoded, drawn_.encoded, step.y.data, width, Then::elu,
+            step.h1.data);
+  const Matrix z{scratch<float>(static_cast<std::size_t>(n_own) * n_latent), n_own, n_latent};
+  multiply(ConstMatrix(step.h1).rows(n_own), step.weights.w2, z);
+  take_rows(queue(), n_own, drawn_.n_decoded, drawn_.encoded_of, z.data, n_latent, Then::nothing,
+            step.z.data);
+}
+
+void CudaBackend::decode_drawn(const StepView& step) {
+  const int n_own = step.tile.n_own, width = step.y.n_cols;
+  expand(queue(), {.a = ConstMatrix(step.z).rows(n_own),
+                   .w2 = step.weights.w2,
+                   .out = step.q.rows(n_own),
+                   .epilogue = Epilogue::drawn_elu,
+                   .start = drawn_.decoded_start,
+                   .n_rows = drawn_.n_decoded,
+                   .scaled = step.h3.data});
+  multiply(step.h3, step.s, step.d_o3);
+  const int n_blocks = blocks_for(n_own, warps_per_block);
+  double* partial = scratch<double>(n_blocks);
+  with_packs(width, {step.y.data, step.q.data, step.d_o3.data}, [&](auto pack) {
+    launch(queue(),
+           {.n_blocks = n_blocks,
+            .n_threads = threads_per_block,
+            .shared_bytes = shared_bytes<double>(warps_per_block)},
+           drawn_slope_kernel<pack()>, drawn_, step.scale, step.y.data, step.q.data, width,
+           step.d_o3.data, partial);
+  });
+  sum_partials(queue(), n_blocks, partial, Sum::add, step.dot.data);
+  add_gram(step.h3, step.p);
+}
+
+void CudaBackend::decoder_backward_drawn(const StepView& step) {
+  const int n_own = step.tile.n_own;
+  multiply(step.d_o3, step.weights.w2, step.d_z.rows(n_own));
+  add_transposed_product(step.d_o3, ConstMatrix(step.z).rows(n_own), step.gradient.decoder_w2);
+}
+
+void CudaBackend::latent_backward_drawn(const StepView& step) {
+  const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
+  const Matrix d_z{scratch<float>(static_cast<std::size_t>(n_own) * n_latent), n_own, n_latent};
+  combine(queue(), n_own, {drawn_.encoded_start, drawn_.decoded_by_source, nullptr, nullptr},
+          step.d_z.data, n_latent, Then::nothing, d_z.data, drawn_.n_encoded);
+  add_transposed_product(ConstMatrix(step.h1).rows(n_own), d_z, step.gradient.w2);
+  expand(queue(), {.a = d_z,
+                   .w2 = step.weights.w2,
+                   .out = step.h1.rows(n_own),
+                   .epilogue = Epilogue::times_elu_slope});
+}
+
+/// X^T dY over the drawn spots, then X^T H3, whose row i is the drawn row that spot i took.
+void CudaBackend::weight_gradient_drawn(const StepView& step) {
+  const SparseView& xt = step.tile.x_transposed;
+  const int n_own = step.tile.n_own;
+  auto* end = static_cast<std::int64_t*>(
+      renumbered_memory_.bytes(static_cast<std::size_t>(xt.n_rows) * sizeof(std::int64_t) +
+                               xt.column.size * (sizeof(std::int32_t) + sizeof(float))));
+  auto* column = reinterpret_cast<std::int32_t*>(end + xt.n_rows);
+  auto* value = reinterpret_cast<float*>(column + xt.column.size);
+  renumber_columns(queue(), xt, drawn_.encoded_position, end, column, value);
+  multiply(SparseProduct{.a = {xt.n_rows, xt.row_start.data, end, column, value},
+                         .b = ConstMatrix(step.h1).rows(n_own),
+                         .n_b_rows = n_own,
+                         .n_b_rows_there = drawn_.n_encoded,
+                         .store = SparseProduct::Store::add,
+                         .out = step.gradient.w1});
+  multiply(SparseProduct{
+      .a = {xt.n_rows, xt.row_start.data, xt.row_start.data + 1, xt.column.data, xt.value.data},
+      .b = ConstMatrix(step.q).rows(n_own),
+      .b_row = drawn_.decoded_of,
+      .n_b_rows = n_own,
+      .factor = -step.scale,
+      .store = SparseProduct::Store::add,
+      .out = step.gradient.decoder_w1});
+}
+
+}  // namespace stamarker
