@@ -283,7 +283,16 @@ class Backend {
 
 /// The devices that this build and this machine offer, the CPU first.
 std::vector<Device> available_devices();
+/// Whether this build knows the device, be it there or not.
+bool is_built_for(Device device);
+/// Why available_devices() lacks the device, and what to do, on one line; empty when it has it.
+std::string why_missing(Device device);
+
+struct BackendOptions {
+  Precision precision = Precision::fp32;
+  int local_rank = 0;  // among the ranks of this machine: GPU number local_rank modulo their number
+};
 /// Throws InputError where the device is not to be had, saying how to get it.
-std::unique_ptr<Backend> make_backend(Device device);
+std::unique_ptr<Backend> make_backend(Device device, const BackendOptions& options = {});
 
 }  // namespace stamarker

@@ -2,8 +2,9 @@
 #include <bit>
 #include <cstdint>
 
-/// Scalar functions of the model, one definition for every backend. constexpr, so that device code
-/// may call them (nvcc --expt-relaxed-constexpr); branch-free where loops must vectorise.
+/// Scalar functions and choices of the model, one definition for every backend. constexpr, so that
+/// device code may call them (nvcc --expt-relaxed-constexpr); branch-free where loops must
+/// vectorise.
 namespace stamarker {
 
 /// The function inside the attention softmax.
@@ -13,6 +14,12 @@ enum class Activation { none, elu };
 /// What the classifier minimises. batch_softmax is what the public code does: softmax over the
 /// batch dimension, and cross-entropy of that as if it were logits.
 enum class ClassifierLoss { cross_entropy, batch_softmax };
+
+/// How dense products of a GPU round: as float32 throughout, or with factors rounded to 10 bits of
+/// mantissa (TF32, on tensor cores). The CPU's are float32 always.
+enum class Precision { fp32, tf32 };
+/// Whether a matrix enters a product as it stands or transposed.
+enum class Transpose { no, yes };
 
 inline constexpr float leaky_relu_slope = 0.2f;  // of STAGATE's attention
 

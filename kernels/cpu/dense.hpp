@@ -3,8 +3,6 @@
 
 namespace stamarker {
 
-enum class Transpose { no, yes };
-
 /// C = alpha op(A) op(B) + beta C by one thread; C is [m, n], row-major, k terms a sum.
 /// The one seam to the BLAS (oneDNN's sgemm). May be called from inside a parallel region.
 void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,

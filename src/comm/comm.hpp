@@ -75,6 +75,8 @@ class Comm {
 
   /// The ranks that gave the same `color`, in the order of their ranks here.
   Comm split(int color) const;
+  /// This rank's number among the ranks of its machine, in the order of their ranks here.
+  int rank_on_machine() const;
   void barrier() const;
 
   /// The blocks of all ranks, in rank order, on every rank. Block lengths may differ.

@@ -48,6 +48,12 @@ TEST(Comm, SumsInRankOrder) {
   EXPECT_EQ(values[1], 0.5f * static_cast<float>(world.size() * (world.size() + 1)));
 }
 
+TEST(Comm, NumbersTheRanksOfAMachine) {
+  const Comm world(MPI_COMM_WORLD);
+
+  EXPECT_EQ(world.rank_on_machine(), world.rank()) << "tests run on one machine";
+}
+
 TEST(Comm, BlocksCoverAllItemsOnce) {
   for (const int n_items : {0, 1, 5, 20})
     for (const int n_ranks : {1, 2, 3, 7}) {

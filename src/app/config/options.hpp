@@ -18,7 +18,6 @@ struct SaliencyOptions {
 enum class EmbeddingOutput { none, all };
 /// Where the models are computed; nothing given: a GPU when there is one and the build knows it.
 using DeviceChoice = std::optional<Device>;
-enum class Precision { fp32, tf32 };
 
 /// Where and how the work is done. Only `tiles` and `precision` touch the bits of a result.
 struct ComputeOptions {

@@ -56,10 +56,14 @@ Config load_on_root(const Comm& world, const PipelineRequest& request, Log& log)
   return parse_config(world.broadcast(text), "configuration").config;
 }
 
-Device device_of(const ComputeOptions& options) {
-  const std::vector<Device> devices = available_devices();
-  const bool has_gpu = std::ranges::count(devices, Device::cuda) > 0;
-  return options.device.value_or(has_gpu ? Device::cuda : Device::cpu);
+/// The same on all ranks: what is asked for, else a GPU where each of them has one.
+Device device_of(const Comm& world, const ComputeOptions& options, Log& log) {
+  if (options.device) return *options.device;
+  const std::string problem = why_missing(Device::cuda);
+  if (world.max(problem.empty() ? 0 : 1) == 0) return Device::cuda;
+  if (is_built_for(Device::cuda))
+    log.info("device     the CPU: " + (problem.empty() ? "another rank has no GPU" : problem));
+  return Device::cpu;
 }
 
 /// Whether the stage's files are all there with the right fingerprint. On root alone.
@@ -231,8 +235,11 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
   const int n_available = available_threads(world);
   const int n_threads = config.compute.threads > 0 ? config.compute.threads : n_available;
   omp_set_num_threads(n_threads);
+  const Device device = device_of(world, config.compute, log);
+  const BackendOptions backend_options{.precision = config.compute.precision,
+                                       .local_rank = world.rank_on_machine()};
   std::unique_ptr<Backend> backend;
-  world.together([&] { backend = make_backend(device_of(config.compute)); });
+  world.together([&] { backend = make_backend(device, backend_options); });
   std::string checksum;
   world.on_root([&] { checksum = input_checksum(config.input.path); });
   checksum = world.broadcast(checksum);

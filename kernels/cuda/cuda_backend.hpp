@@ -1,0 +1,117 @@
+#pragma once
+#include <cstdint>
+
+#include "kernels/backend.hpp"
+#include "kernels/cuda/drawn_rows.hpp"
+#include "kernels/cuda/products.hpp"
+#include "kernels/cuda/runtime.hpp"
+#include "kernels/cuda/sparse.hpp"
+
+namespace stamarker {
+
+/// Device memory that grows to the most that was asked for. A recorded graph holds its address, so
+/// `n_moves` counts how often that changed.
+class GrowingMemory {
+ public:
+  explicit GrowingMemory(int& n_moves) : n_moves_(n_moves) {}
+  ~GrowingMemory() { release_memory(memory_); }
+  GrowingMemory(const GrowingMemory&) = delete;
+  GrowingMemory& operator=(const GrowingMemory&) = delete;
+
+  /// At least n bytes, aligned to 256, until the next call.
+  void* bytes(std::size_t n);
+
+ private:
+  int& n_moves_;
+  void* memory_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// One stream of one GPU. Kernels stand by operation in the .cu files beside this one, each
+/// followed by the operations that launch it; dense products are cuBLAS's (products.hpp).
+class CudaBackend : public Backend {
+ public:
+  /// Works on device `index` of those that find_devices() counts.
+  CudaBackend(int index, Precision precision);
+
+  void synchronize() override { wait_for(queue_); }
+  void upload(const void* host, void* device, std::size_t bytes) override;
+  void download(const void* device, void* host, std::size_t bytes) override;
+  void clear(void* device, std::size_t bytes) override;
+  std::string description() const override;
+  std::optional<std::size_t> free_bytes() const override { return free_memory(); }
+  std::unique_ptr<Recording> record(std::function<void()> enqueue) override;
+
+  void gram(ConstMatrix a, Matrix out) override;
+  void project(const StepView& step) override;
+  void attend(const StepView& step) override;
+  void sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t> spot, RandomKey key,
+                        DeviceSpan<const std::int32_t> epoch, DeviceSpan<std::int32_t> source,
+                        DeviceSpan<std::int64_t> target_start, DeviceSpan<std::int32_t> target,
+                        DeviceSpan<std::int64_t> edge) override;
+  void encode(const StepView& step) override;
+  void decode(const StepView& step) override;
+  void decoder_backward(const StepView& step) override;
+  void latent_backward(const StepView& step) override;
+  void encoder_backward(const StepView& step) override;
+  void weight_gradient(const StepView& step) override;
+  void add_product(float c, ConstMatrix a, ConstMatrix p, Matrix out) override;
+  void dot(ConstMatrix a, ConstMatrix b, DeviceSpan<double> out) override;
+  void sum_of_squares(DeviceSpan<const float> values, DeviceSpan<double> out) override;
+  void add(DeviceSpan<const float> from, DeviceSpan<float> to) override;
+  void add(DeviceSpan<const double> from, DeviceSpan<double> to) override;
+  void adam(const AdamOptions& options, DeviceSpan<const std::int32_t> epoch,
+            DeviceSpan<float> weights, std::size_t n_second, DeviceSpan<const float> gradient,
+            DeviceSpan<float> moments, DeviceSpan<const double> squared_norm) override;
+  void finish_epoch(DeviceSpan<const double> sums, DeviceMatrix<double> history,
+                    DeviceSpan<std::int32_t> epoch) override;
+  void mlp_forward(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
+                   Matrix logits) override;
+  void mlp_gradient(const MlpView& mlp, ClassifierLoss loss, DeviceSpan<const float> parameters,
+                    ConstMatrix z, DeviceSpan<const std::int32_t> label,
+                    DeviceSpan<double> loss_value, DeviceSpan<float> gradient) override;
+  void mlp_train(const MlpView& mlp, const MlpTraining& training, ConstMatrix z,
+                 DeviceSpan<const std::int32_t> label, DeviceSpan<float> parameters,
+                 DeviceSpan<double> loss) override;
+  void mlp_winner_gradient(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
+                           Matrix d_z) override;
+  void input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) override;
+
+ private:
+  friend class CudaRecording;
+  void* acquire(std::size_t bytes) override { return acquire_memory(bytes); }
+  void release(void* p) noexcept override { release_memory(p); }
+
+  Queue queue() const { return queue_; }
+  int n_processors() const { return limits_.n_processors; }
+  std::size_t most_shared_bytes() const { return limits_.shared_bytes_per_block; }
+  /// Memory for one operation in passing: at least n elements, until the next call.
+  template <class T>
+  T* scratch(std::size_t n) {
+    return static_cast<T*>(scratch_.bytes(n * sizeof(T)));
+  }
+
+  /// out = A B;  out += A^T B;  out += A^T A, which out must be symmetric for.
+  void multiply(ConstMatrix a, ConstMatrix b, Matrix out);
+  void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out);
+  void add_gram(ConstMatrix a, Matrix out);
+  void multiply(const SparseProduct& product);
+  /// out [1] = <a, b> of n values, in double.
+  void dot_of(std::int64_t n, const float* a, const float* b, double* out);
+
+  // With a single source a row, only the rows that were drawn are computed (single_source.cu).
+  void encode_drawn(const StepView& step);
+  void decode_drawn(const StepView& step);
+  void decoder_backward_drawn(const StepView& step);
+  void latent_backward_drawn(const StepView& step);
+  void weight_gradient_drawn(const StepView& step);
+
+  DeviceLimits limits_;
+  OwnQueue queue_;
+  Products products_;
+  int n_moves_ = 0;
+  GrowingMemory scratch_{n_moves_}, drawn_memory_{n_moves_}, renumbered_memory_{n_moves_};
+  DrawnRows drawn_{};
+};
+
+}  // namespace stamarker
