@@ -9,18 +9,23 @@ function(stamarker_layer name)
   target_link_libraries(stamarker_${name} PUBLIC ${ARG_USES} PRIVATE stamarker_flags)
 endfunction()
 
-# stamarker_test(name SOURCES file... USES layer... [RANKS n...] [LABEL label] [TIMEOUT s])
+# stamarker_test(name SOURCES file... USES layer... [RANKS n...] [LABEL label] [TIMEOUT s] [GPU_ON_HOST])
 # Without RANKS every TEST is one entry of ctest. With RANKS the whole binary runs once for each number of ranks,
-# as NAME.np<n>, with MPI's main.
+# as NAME.np<n>, with MPI's main. GPU_ON_HOST adds NAME_on_host, whose GPU is the launcher
+# (kernels/cuda/on_host): its tests of Device::cuda are entries OnHost.*.
 # OpenMP threads that wait give their core away: tests run side by side, on more threads than cores.
 set(STM_TEST_ENVIRONMENT "OMP_WAIT_POLICY=passive")
 
-function(stamarker_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT;LABEL" "SOURCES;USES;RANKS" ${ARGN})
-  add_executable(${name} ${ARG_SOURCES})
+function(stamarker_test_executable name sources uses)
+  add_executable(${name} ${sources})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  target_link_libraries(${name} PRIVATE ${ARG_USES} stamarker_test_support stamarker_flags)
+  target_link_libraries(${name} PRIVATE ${uses} stamarker_test_support stamarker_flags)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endfunction()
+
+function(stamarker_test name)
+  cmake_parse_arguments(ARG "GPU_ON_HOST" "TIMEOUT;LABEL" "SOURCES;USES;RANKS" ${ARGN})
+  stamarker_test_executable(${name} "${ARG_SOURCES}" "${ARG_USES}")
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
@@ -31,6 +36,13 @@ function(stamarker_test name)
     target_link_libraries(${name} PRIVATE GTest::gtest_main)
     gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
       PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
+    if(ARG_GPU_ON_HOST)
+      stamarker_test_executable(${name}_on_host "${ARG_SOURCES}" "${ARG_USES}")
+      target_link_libraries(${name}_on_host PRIVATE GTest::gtest_main)
+      set_target_properties(${name}_on_host PROPERTIES STM_GPU_ON_HOST ON)
+      gtest_discover_tests(${name}_on_host DISCOVERY_TIMEOUT 60 TEST_PREFIX OnHost. TEST_FILTER "*/cuda*"
+        PROPERTIES LABELS on-host TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
+    endif()
     return()
   endif()
   target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests/support/mpi_main.cpp)
