@@ -49,3 +49,28 @@ endif()
 # waiting ranks giving their core away.
 set(STM_MPIRUN ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none
     --mca mpi_yield_when_idle 1)
+
+# CUDA: machine code for sm_80 (A100), sm_90a (H100, H200), sm_100 (B200), and PTX that drivers compile
+# for what comes after. The runtime is linked in, so that one binary starts where no driver is.
+if(STM_CUDA)
+  if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+    find_program(CMAKE_CUDA_COMPILER nvcc PATHS /usr/local/cuda/bin REQUIRED)
+  endif()
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)  # CMake before 3.26 does not know nvcc 13's
+  set(CMAKE_CUDA_ARCHITECTURES OFF)
+  enable_language(CUDA)
+  set(CMAKE_CUDA_STANDARD 20)
+  set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
+  find_package(CUDAToolkit REQUIRED)
+  find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} REQUIRED)
+  find_library(NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR} REQUIRED)
+  target_compile_options(stamarker_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-lineinfo;-Xcompiler=-Wall,-Wextra>"
+    "$<$<COMPILE_LANGUAGE:CUDA>:-gencode=arch=compute_80,code=[compute_80,sm_80]>"
+    "$<$<COMPILE_LANGUAGE:CUDA>:-gencode=arch=compute_90a,code=sm_90a>"
+    "$<$<COMPILE_LANGUAGE:CUDA>:-gencode=arch=compute_100,code=sm_100>"
+    "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${STM_WERROR}>>:-Werror=all-warnings>")
+  add_library(stamarker_cuda INTERFACE)
+  target_include_directories(stamarker_cuda SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS} ${NCCL_INCLUDE_DIR})
+  target_link_libraries(stamarker_cuda INTERFACE CUDA::cudart_static CUDA::cublas ${NCCL_LIBRARY})
+endif()
