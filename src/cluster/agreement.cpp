@@ -9,17 +9,21 @@ namespace {
 
 double pairs(double n) { return n * (n - 1) / 2; }
 
-double pairs_inside(const Numbered& groups) {
-  std::vector<double> size(groups.n_values, 0);
-  for (const std::int32_t group : groups.number) ++size[group];
+double pairs_of_counts(std::span<const std::int32_t> counts) {
   double sum = 0;
-  for (const double n : size) sum += pairs(n);
+  for (const std::int32_t n : counts) sum += pairs(n);
   return sum;
 }
 
-/// Pairs of points that share a group in both partitions: group by group of a, its points are
-/// counted by their groups of b.
-double pairs_inside_both(const Numbered& a, const Numbered& b) {
+double pairs_inside(const Numbered& groups) {
+  std::vector<std::int32_t> size(groups.n_values, 0);
+  for (const std::int32_t group : groups.number) ++size[group];
+  return pairs_of_counts(size);
+}
+
+/// As pairs_inside_both where the table of all pairs of groups would not fit: group by group of a,
+/// its points are counted by their groups of b.
+double pairs_inside_both_by_group(const Numbered& a, const Numbered& b) {
   std::vector<std::size_t> start(static_cast<std::size_t>(a.n_values) + 1, 0);
   for (const std::int32_t group : a.number) ++start[group + 1];
   for (std::int32_t group = 0; group < a.n_values; ++group) start[group + 1] += start[group];
@@ -34,6 +38,16 @@ double pairs_inside_both(const Numbered& a, const Numbered& b) {
     for (std::size_t p = start[group]; p < start[group + 1]; ++p) count[b_of[p]] = 0;
   }
   return sum;
+}
+
+/// Pairs of points that share a group in both partitions.
+double pairs_inside_both(const Numbered& a, const Numbered& b) {
+  constexpr std::size_t most_cells = 1 << 14;  // of a table that stays in the first caches
+  const std::size_t n_b = b.n_values, n_cells = a.n_values * n_b;
+  if (n_cells > most_cells) return pairs_inside_both_by_group(a, b);
+  std::vector<std::int32_t> count(n_cells, 0);
+  for (std::size_t i = 0; i < a.number.size(); ++i) ++count[a.number[i] * n_b + b.number[i]];
+  return pairs_of_counts(count);
 }
 
 double adjusted_rand_index(const Numbered& a, const Numbered& b) {

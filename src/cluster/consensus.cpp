@@ -25,37 +25,20 @@ struct Tuples {
   }
 };
 
-/// Codes of all spots, [n_models][spots], and their number: a model's clusters follow those of the
-/// model before.
-std::pair<std::vector<std::vector<std::int32_t>>, int> codes_of_spots(
-    std::span<const std::int32_t> labels, int n_models) {
-  const std::size_t n_spots = labels.size() / n_models;
-  std::vector<std::vector<std::int32_t>> codes;
-  int n_codes = 0;
-  for (int m = 0; m < n_models; ++m) {
-    const auto of_model = labels.subspan(m * n_spots, n_spots);
-    Numbered clusters = numbered(of_model);
-    for (std::int32_t& number : clusters.number) number += n_codes;
-    n_codes += clusters.n_values;
-    codes.push_back(std::move(clusters.number));
-  }
-  return {std::move(codes), n_codes};
-}
-
-/// Number of each spot's tuple, by first appearance. Labels are packed into one 64-bit key as long
-/// as they fit; a full key is replaced by its number.
-Numbered tuple_numbers(const std::vector<std::vector<std::int32_t>>& codes, int n_codes) {
-  const std::size_t n_spots = codes.front().size();
+/// Each spot's tuple, numbered by first appearance. clusters: [n_models]. Numbers of clusters are
+/// packed into one 64-bit key as long as they fit; a full key is replaced by its number.
+Numbered tuple_numbers(const std::vector<Numbered>& clusters) {
+  const std::size_t n_spots = clusters.front().number.size();
   std::vector<std::uint64_t> key(n_spots, 0);
   std::uint64_t n_keys = 1;
-  const auto base = static_cast<std::uint64_t>(n_codes);
-  for (const auto& of_model : codes) {
+  for (const Numbered& of_model : clusters) {
+    const auto base = static_cast<std::uint64_t>(of_model.n_values);
     if (n_keys > std::numeric_limits<std::uint64_t>::max() / base) {
       const Numbered packed = numbered(std::span<const std::uint64_t>(key));
       std::ranges::copy(packed.number, key.begin());
       n_keys = static_cast<std::uint64_t>(packed.n_values);
     }
-    for (std::size_t i = 0; i < n_spots; ++i) key[i] = key[i] * base + of_model[i];
+    for (std::size_t i = 0; i < n_spots; ++i) key[i] = key[i] * base + of_model.number[i];
     n_keys *= base;
   }
   return numbered(std::span<const std::uint64_t>(key));
@@ -64,9 +47,12 @@ Numbered tuple_numbers(const std::vector<std::vector<std::int32_t>>& codes, int 
 Tuples tuples_of(std::span<const std::int32_t> labels, int n_models) {
   Tuples tuples;
   tuples.n_models = n_models;
-  const auto [codes, n_codes] = codes_of_spots(labels, n_models);
-  tuples.n_codes = n_codes;
-  Numbered tuple = tuple_numbers(codes, n_codes);
+  const std::size_t n_labelled = labels.size() / n_models;
+  std::vector<Numbered> clusters(static_cast<std::size_t>(n_models));
+#pragma omp parallel for schedule(dynamic, 1)
+  for (int m = 0; m < n_models; ++m)
+    clusters[m] = numbered(labels.subspan(m * n_labelled, n_labelled));
+  Numbered tuple = tuple_numbers(clusters);
 
   std::vector<std::int32_t> first_spot(tuple.n_values, -1), order(tuple.n_values);
   std::vector<double> n_spots(tuple.n_values, 0);
@@ -75,11 +61,16 @@ Tuples tuples_of(std::span<const std::int32_t> labels, int n_models) {
   std::iota(order.begin(), order.end(), 0);
   std::ranges::stable_sort(order, std::greater{}, [&](int a) { return n_spots[a]; });
 
-  std::vector<std::int32_t> rank(order.size());
+  std::vector<std::int32_t> first_code, rank(order.size());  // the codes of a model follow those
+  for (const Numbered& of_model : clusters) {                // of the model before
+    first_code.push_back(tuples.n_codes);
+    tuples.n_codes += of_model.n_values;
+  }
   for (std::size_t a = 0; a < order.size(); ++a) {
     rank[order[a]] = static_cast<std::int32_t>(a);
     tuples.n_spots.push_back(n_spots[order[a]]);
-    for (const auto& of_model : codes) tuples.code.push_back(of_model[first_spot[order[a]]]);
+    for (int m = 0; m < n_models; ++m)
+      tuples.code.push_back(first_code[m] + clusters[m].number[first_spot[order[a]]]);
   }
   tuples.of_spot = std::move(tuple.number);
   for (std::int32_t& a : tuples.of_spot) a = rank[a];
@@ -141,12 +132,16 @@ class TupleDistances {
 };
 
 /// The leaf each tuple belongs to: itself among the first n_leaves, else the nearest of them
-/// (equally near: the more frequent).
-std::vector<std::int32_t> leaf_of_tuples(const TupleDistances& distances, int n_tuples,
-                                         int n_leaves) {
+/// (equally near: the more frequent); and its distance from there.
+struct Leaves {
+  std::vector<std::int32_t> of_tuple;
+  std::vector<double> shift;
+};
+
+Leaves leaves_of_tuples(const TupleDistances& distances, int n_tuples, int n_leaves) {
   constexpr int lanes = TupleDistances::lanes;
-  std::vector<std::int32_t> leaf(static_cast<std::size_t>(n_tuples));
-  std::iota(leaf.begin(), leaf.begin() + n_leaves, 0);
+  Leaves leaves{std::vector<std::int32_t>(n_tuples), std::vector<double>(n_tuples, 0)};
+  std::iota(leaves.of_tuple.begin(), leaves.of_tuple.begin() + n_leaves, 0);
 #pragma omp parallel for schedule(dynamic, 16)
   for (int first = n_leaves; first < n_tuples; first += lanes) {
     double nearest[lanes];
@@ -159,10 +154,12 @@ std::vector<std::int32_t> leaf_of_tuples(const TupleDistances& distances, int n_
           at_nearest[lane] = a;
         }
     });
-    for (int lane = 0; lane < std::min(lanes, n_tuples - first); ++lane)
-      leaf[first + lane] = at_nearest[lane];
+    for (int lane = 0; lane < std::min(lanes, n_tuples - first); ++lane) {
+      leaves.of_tuple[first + lane] = at_nearest[lane];
+      leaves.shift[first + lane] = std::sqrt(nearest[lane]);
+    }
   }
-  return leaf;
+  return leaves;
 }
 
 PairMatrix<double> leaf_distances(const TupleDistances& distances, int n_leaves) {
@@ -243,20 +240,24 @@ Consensus consensus(std::span<const std::int32_t> labels, int n_models, int n_do
   const TupleDistances distances(tuples);
   Consensus result;
   result.n_tuples = tuples.size();
-  const auto leaf_of = leaf_of_tuples(distances, tuples.size(), n_leaves);
+  const Leaves leaves = leaves_of_tuples(distances, tuples.size(), n_leaves);
   std::vector<double> n_spots(static_cast<std::size_t>(n_leaves), 0);
-  double n_joined = 0;
+  double n_joined = 0, shift = 0;
   for (int a = 0; a < tuples.size(); ++a) {
-    n_spots[leaf_of[a]] += tuples.n_spots[a];
+    n_spots[leaves.of_tuple[a]] += tuples.n_spots[a];
     if (a >= n_leaves) n_joined += tuples.n_spots[a];
+    shift += tuples.n_spots[a] * leaves.shift[a];
   }
   result.joined_share = n_joined / static_cast<double>(tuples.of_spot.size());
-  for (const std::int32_t a : tuples.of_spot) result.leaf.push_back(leaf_of[a]);
+  result.joined_shift = shift / std::max(n_joined, 1.0);
+  result.leaf.reserve(tuples.of_spot.size());
+  for (const std::int32_t a : tuples.of_spot) result.leaf.push_back(leaves.of_tuple[a]);
 
   PairMatrix<double> distance = leaf_distances(distances, n_leaves);
   const auto merges = average_linkage(distance, n_spots);
   result.linkage = linkage_table(merges, n_spots);
   const auto domain_of_leaf = cut(merges, n_domains);
+  result.domain.reserve(result.leaf.size());
   for (const std::int32_t leaf : result.leaf) result.domain.push_back(domain_of_leaf[leaf]);
   if (options.refine > 0)
     result.domain = follow_majority(result.domain, coordinates, section, options.refine);

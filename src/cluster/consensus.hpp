@@ -20,7 +20,11 @@ struct Consensus {
   int n_domains = 0;                 // fewer than asked for only when refining emptied a domain
   std::int64_t n_tuples = 0;         // distinct label tuples, U
   double joined_share = 0;           // of the spots whose tuple was too rare to be linked exactly
-  std::vector<std::int32_t> leaf;    // [n_spots], leaf of the linkage a spot belongs to
+  /// Mean distance |C_i - C_leaf(i)| of those spots, 0 without any. Moving spots by d_i changes the
+  /// mean distance of two clusters by mean_A d_i + mean_B d_i at most (triangle inequality), so
+  /// this, set against the heights near the cut, bounds what joining them so can have changed.
+  double joined_shift = 0;
+  std::vector<std::int32_t> leaf;  // [n_spots], leaf of the linkage a spot belongs to
   /// [n_leaves - 1, 4] as scipy.cluster.hierarchy: the two joined, height, number of spots. Leaves
   /// are tuples by decreasing number of spots; join k makes cluster n_leaves + k.
   std::vector<double> linkage;

@@ -229,15 +229,32 @@ TEST(Consensus, RareTuplesJoinTheNearestOfTheMostFrequent) {
   for (int i = n - 1; i >= 0; --i)
     if (exact.leaf[i] < n_leaves) first_spot[exact.leaf[i]] = i;
   int n_rare = 0;
+  double shift = 0;
   for (int i = 0; i < n; ++i) {
     double nearest = std::numeric_limits<double>::infinity();
     for (const int j : first_spot) nearest = std::min(nearest, distance[i][j]);
     EXPECT_NEAR(distance[i][first_spot[found.leaf[i]]], nearest, 1e-9);
     n_rare += exact.leaf[i] < n_leaves ? 0 : 1;
+    shift += exact.leaf[i] < n_leaves ? 0 : nearest;
   }
   EXPECT_GT(n_rare, 10);
   EXPECT_DOUBLE_EQ(found.joined_share, static_cast<double>(n_rare) / n);
+  EXPECT_NEAR(found.joined_shift, shift / n_rare, 1e-9);
   EXPECT_EQ(exact.joined_share, 0);
+  EXPECT_EQ(exact.joined_shift, 0);
+}
+
+TEST(Consensus, ThousandsOfTuplesAreEachCountedOnce) {
+  // Spot i and spot i + 6000 have the tuple of the digits of i in base 9.
+  const int n_tuples = 6000, n_models = 5;
+  Labels labels{n_models, 2 * n_tuples, {}};
+  for (int m = 0, power = 1; m < n_models; ++m, power *= 9)
+    for (int i = 0; i < 2 * n_tuples; ++i) labels.values.push_back(i % n_tuples / power % 9);
+
+  const Consensus found = consensus(labels.values, n_models, 3, {.max_tuples = 100, .refine = 0});
+
+  EXPECT_EQ(found.n_tuples, n_tuples);
+  for (int i = 0; i < n_tuples; ++i) ASSERT_EQ(found.leaf[i], found.leaf[i + n_tuples]);
 }
 
 TEST(Consensus, TuplesThatOverflowOneKeyAreToldApart) {
@@ -295,6 +312,29 @@ TEST(AdjustedRandIndex, CountsPairsAsHubertAndArabieDo) {
   EXPECT_DOUBLE_EQ(adjusted_rand_index(a, b), (2 - 1.2) / (4.5 - 1.2));
   EXPECT_DOUBLE_EQ(adjusted_rand_index(b, a), (2 - 1.2) / (4.5 - 1.2));
   EXPECT_EQ(adjusted_rand_index(a, std::vector<std::int32_t>{7, 7, 7, 3, 3, 3}), 1);
+}
+
+TEST(AdjustedRandIndex, ManyGroupsAreCountedAsFewAre) {
+  // 300 x 250 groups: too many for a table of all pairs of groups; 70000: too large for one of
+  // labels.
+  const auto fine = [](int n_groups, int step) {
+    std::vector<std::int32_t> labels;
+    for (int i = 0; i < 3000; ++i) labels.push_back(i * step % n_groups + 70000);
+    return labels;
+  };
+  const auto a = fine(300, 7), b = fine(250, 1);
+  double both = 0, in_a = 0, in_b = 0;
+  for (int i = 0; i < 3000; ++i)
+    for (int j = 0; j < i; ++j) {
+      both += a[i] == a[j] && b[i] == b[j] ? 1 : 0;
+      in_a += a[i] == a[j] ? 1 : 0;
+      in_b += b[i] == b[j] ? 1 : 0;
+    }
+  const double by_chance = in_a * in_b / (3000.0 * 2999 / 2);
+
+  EXPECT_GT(both, 0);
+  EXPECT_NEAR(adjusted_rand_index(a, b), (both - by_chance) / ((in_a + in_b) / 2 - by_chance),
+              1e-12);
 }
 
 TEST(AdjustedRandIndex, PartitionsWithoutAPairToJudgeAgree) {

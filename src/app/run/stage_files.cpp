@@ -201,6 +201,7 @@ void write_consensus(const std::string& path, const std::string& fingerprint,
     write_scalar(file, "n_domains", c.n_domains);
     write_scalar(file, "n_tuples", c.n_tuples);
     write_scalar(file, "joined_share", c.joined_share);
+    write_scalar(file, "joined_shift", c.joined_shift);
     h5::write(file, "leaf", c.leaf);
     write_matrix(file, "linkage", c.linkage, static_cast<std::int64_t>(c.linkage.size() / 4));
     write_matrix(file, "embedding", contents.embedding.scores,
@@ -218,6 +219,7 @@ ConsensusFile read_consensus(const std::string& path) {
     c.n_domains = read_scalar<int>(file, "n_domains");
     c.n_tuples = read_scalar<std::int64_t>(file, "n_tuples");
     c.joined_share = read_scalar<double>(file, "joined_share");
+    c.joined_shift = read_scalar<double>(file, "joined_shift");
     c.leaf = h5::read<std::int32_t>(file, "leaf");
     c.linkage = h5::read<double>(file, "linkage");
     contents.embedding.scores = h5::read<float>(file, "embedding");

@@ -7,6 +7,16 @@
 #include "cluster/consensus_embedding.hpp"
 
 namespace stamarker {
+namespace {
+
+/// The height at which one domain fewer would be left; 0 for one domain.
+double height_of_next_join(const Consensus& consensus) {
+  const std::vector<double> heights = consensus.heights();
+  const auto at = static_cast<std::size_t>(consensus.n_domains) - 1;
+  return 0 < at && at <= heights.size() ? heights[heights.size() - at] : 0;
+}
+
+}  // namespace
 
 void consensus_stage(RunContext& run) {
   const PreparedData& data = run.data();
@@ -31,8 +41,10 @@ void consensus_stage(RunContext& run) {
     if (found.consensus.joined_share > 0)
       run.log.warn(
           fmt::format("{:.2f} % of the spots have a label tuple beyond the "
-                      "consensus.max_tuples = {} most frequent and joined the nearest",
-                      100 * found.consensus.joined_share, config.consensus.max_tuples));
+                      "consensus.max_tuples = {} most frequent and joined the nearest, on average "
+                      "{:.3g} away (two domains would join at {:.3g})",
+                      100 * found.consensus.joined_share, config.consensus.max_tuples,
+                      found.consensus.joined_shift, height_of_next_join(found.consensus)));
     if (found.consensus.n_domains < config.domains)
       run.log.warn(fmt::format("{} of {} domains are left after consensus.refine = {}",
                                found.consensus.n_domains, config.domains, config.consensus.refine));

@@ -69,7 +69,8 @@ RunRecord make_record(const RunContext& run, const ConsensusFile& found, PeakMem
   record.linkage = found.consensus.linkage;
   record.measures = {{"agreement", found.agreement},
                      {"n_tuples", static_cast<double>(found.consensus.n_tuples)},
-                     {"joined_share", found.consensus.joined_share}};
+                     {"joined_share", found.consensus.joined_share},
+                     {"joined_shift", found.consensus.joined_shift}};
   record.run_times = run.seconds;
   record.provenance = {{"version", version},
                        {"commit", commit},
