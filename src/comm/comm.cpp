@@ -47,8 +47,7 @@ Comm Comm::split(int color) const {
 
 int Comm::rank_on_machine() const {
   Comm machine;
-  check_mpi(
-      MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine.comm_));
+  check_mpi(MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &machine.comm_));
   check_mpi(MPI_Comm_rank(machine.comm_, &machine.rank_));
   return machine.rank_;
 }

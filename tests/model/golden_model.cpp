@@ -54,26 +54,6 @@ AutoencoderOptions golden_options(Attention attention) {
   return options;
 }
 
-void ScriptedBackend::sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t>,
-                                       RandomKey, DeviceSpan<const std::int32_t> epoch,
-                                       DeviceSpan<std::int32_t> source,
-                                       DeviceSpan<std::int64_t> target_start,
-                                       DeviceSpan<std::int32_t> target,
-                                       DeviceSpan<std::int64_t> edge) {
-  const std::vector<std::int32_t>& drawn = sources_.at(static_cast<std::size_t>(epoch.data[0]));
-  std::copy(drawn.begin(), drawn.end(), source.data);
-  std::int64_t at = 0;
-  for (int j = 0; j < full.n_sources; ++j) {
-    target_start.data[j] = at;
-    for (int i = 0; i < full.n_rows; ++i) {
-      if (drawn[i] != j) continue;
-      target.data[at] = i;
-      edge.data[at++] = i;
-    }
-  }
-  target_start.data[full.n_sources] = at;
-}
-
 void expect_close(const std::vector<float>& got, const std::vector<double>& expected,
                   double relative, const std::string& what) {
   ASSERT_EQ(got.size(), expected.size()) << what;

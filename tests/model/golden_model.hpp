@@ -4,7 +4,6 @@
 
 #include "data/dataset.hpp"
 #include "io/h5.hpp"
-#include "kernels/cpu/cpu_backend.hpp"
 #include "model/parameters.hpp"
 #include "model/trainer.hpp"
 
@@ -21,20 +20,6 @@ std::vector<float> golden_parameters(const h5::File& file, const std::string& gr
 
 /// Sizes and gains of the tiny case, Adam without decay and clipping, one epoch.
 AutoencoderOptions golden_options(Attention attention);
-
-/// A backend whose draws are given: row i of step t attends to sources[t][i].
-class ScriptedBackend : public CpuBackend {
- public:
-  explicit ScriptedBackend(std::vector<std::vector<std::int32_t>> sources)
-      : sources_(std::move(sources)) {}
-  void sample_neighbors(const GraphView& full, DeviceSpan<const std::int32_t> spot, RandomKey key,
-                        DeviceSpan<const std::int32_t> epoch, DeviceSpan<std::int32_t> source,
-                        DeviceSpan<std::int64_t> target_start, DeviceSpan<std::int32_t> target,
-                        DeviceSpan<std::int64_t> edge) override;
-
- private:
-  std::vector<std::vector<std::int32_t>> sources_;
-};
 
 /// |got - expected| <= relative * largest |expected|, element by element: the bound of a float32
 /// computation whose terms are as large as the largest result.

@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "kernels/buffer.hpp"
+#include "kernels/kernel_test.hpp"
 #include "model/classifier.hpp"
 #include "model/golden_model.hpp"
 #include "support/golden.hpp"
@@ -45,15 +45,17 @@ struct Blobs {
 
 }  // namespace
 
-TEST(Golden, ClassifierLogitsLossAndGradients) {
+class GoldenClassifier : public KernelTest {};
+class ClassifierTest : public KernelTest {};
+
+TEST_P(GoldenClassifier, LogitsLossAndGradients) {
   STM_NEEDS_SHARED("golden/model_tiny.h5");
   const h5::File file = open_golden_model();
-  CpuBackend backend;
-  const Buffer<float> z(backend,
+  const Buffer<float> z(*backend,
                         std::span<const float>(to_float(h5::read<double>(file, "classifier/Z"))));
   const Buffer<std::int32_t> label(
-      backend, std::span<const std::int32_t>(h5::read<std::int32_t>(file, "classifier/label")));
-  const Buffer<float> layers(backend, std::span<const float>(golden_layers(file, "classifier")));
+      *backend, std::span<const std::int32_t>(h5::read<std::int32_t>(file, "classifier/label")));
+  const Buffer<float> layers(*backend, std::span<const float>(golden_layers(file, "classifier")));
   const int widths[] = {5, 6, 4};
   for (const Activation activation : {Activation::none, Activation::elu}) {
     for (const ClassifierLoss kind :
@@ -62,12 +64,12 @@ TEST(Golden, ClassifierLogitsLossAndGradients) {
           std::string("classifier/") + (activation == Activation::elu ? "elu" : "none") +
           (kind == ClassifierLoss::cross_entropy ? "/cross_entropy" : "/batch_softmax");
       const MlpView mlp{widths, 2, activation};
-      Buffer<float> logits(backend, 60 * 4), gradient(backend, layers.size());
-      Buffer<double> loss(backend, 1);
+      Buffer<float> logits(*backend, 60 * 4), gradient(*backend, layers.size());
+      Buffer<double> loss(*backend, 1);
 
-      backend.mlp_forward(mlp, layers.span(), z.matrix(60, 5), logits.matrix(60, 4));
-      backend.mlp_gradient(mlp, kind, layers.span(), z.matrix(60, 5), label.span(), loss.span(),
-                           gradient.span());
+      backend->mlp_forward(mlp, layers.span(), z.matrix(60, 5), logits.matrix(60, 4));
+      backend->mlp_gradient(mlp, kind, layers.span(), z.matrix(60, 5), label.span(), loss.span(),
+                            gradient.span());
 
       const double expected_loss = h5::read<double>(file, group + "/loss")[0];
       expect_close(logits.to_host(), h5::read<double>(file, group + "/logits"), 1e-5, group);
@@ -80,15 +82,15 @@ TEST(Golden, ClassifierLogitsLossAndGradients) {
   }
 }
 
-TEST(Classifier, LearnsSeparatedClassesInBothProfiles) {
+TEST_P(ClassifierTest, LearnsSeparatedClassesInBothProfiles) {
   const Blobs blobs;
-  CpuBackend backend;
   ClassifierOptions full;
   ClassifierOptions reference;
   reference.activation = Activation::none;
   reference.loss = ClassifierLoss::batch_softmax;
   for (const ClassifierOptions& options : {full, reference}) {
-    const Classifier trained = train_classifier(backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
+    const Classifier trained =
+        train_classifier(*backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
 
     EXPECT_GT(trained.held_out_accuracy, 0.95);
     EXPECT_GT(trained.training_accuracy, 0.95);
@@ -99,13 +101,12 @@ TEST(Classifier, LearnsSeparatedClassesInBothProfiles) {
   }
 }
 
-TEST(Classifier, IsTheSameForTheSameSeedAndModelOnly) {
+TEST_P(ClassifierTest, IsTheSameForTheSameSeedAndModelOnly) {
   const Blobs blobs;
-  CpuBackend backend;
   ClassifierOptions options;
   options.epochs = 3;
   const auto train = [&](std::uint32_t seed, int model) {
-    return train_classifier(backend, blobs.z, 4, blobs.label, 3, options, seed, model).parameters;
+    return train_classifier(*backend, blobs.z, 4, blobs.label, 3, options, seed, model).parameters;
   };
 
   EXPECT_EQ(train(0, 0), train(0, 0));
@@ -113,16 +114,15 @@ TEST(Classifier, IsTheSameForTheSameSeedAndModelOnly) {
   EXPECT_NE(train(0, 0), train(0, 1));
 }
 
-TEST(Classifier, ThreadsChangeNoBit) {
+TEST_P(ClassifierTest, ThreadsChangeNoBit) {
   const Blobs blobs;
-  CpuBackend backend;
   ClassifierOptions options;
   options.epochs = 20;
   options.hidden_dims = {64, 64};  // wide enough for a library to share out
   const auto train_on = [&](int n_threads) {
     const int before = omp_get_max_threads();
     omp_set_num_threads(n_threads);
-    const auto trained = train_classifier(backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
+    const auto trained = train_classifier(*backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
     omp_set_num_threads(before);
     return trained.parameters;
   };
@@ -130,16 +130,19 @@ TEST(Classifier, ThreadsChangeNoBit) {
   EXPECT_EQ(train_on(1), train_on(3));
 }
 
-TEST(Classifier, WithoutHeldOutSpotsReportsNoAccuracy) {
+TEST_P(ClassifierTest, WithoutHeldOutSpotsReportsNoAccuracy) {
   const Blobs blobs;
-  CpuBackend backend;
   ClassifierOptions options;
   options.epochs = 1;
   options.test_prop = 0;
 
-  const Classifier trained = train_classifier(backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
+  const Classifier trained = train_classifier(*backend, blobs.z, 4, blobs.label, 3, options, 0, 0);
 
   EXPECT_TRUE(std::isnan(trained.held_out_accuracy));
 }
+
+INSTANTIATE_TEST_SUITE_P(On, GoldenClassifier, ::testing::ValuesIn(available_devices()),
+                         device_name);
+INSTANTIATE_TEST_SUITE_P(On, ClassifierTest, ::testing::ValuesIn(available_devices()), device_name);
 
 }  // namespace stamarker::test

@@ -3,8 +3,9 @@
 #include <numeric>
 #include <utility>
 
-#include "kernels/buffer.hpp"
+#include "kernels/kernel_test.hpp"
 #include "model/golden_model.hpp"
+#include "model/scripted_backend.hpp"
 #include "model/step_memory.hpp"
 #include "support/golden.hpp"
 
@@ -27,9 +28,11 @@ std::vector<float> host(Backend& backend, const float* data, std::size_t n) {
 
 /// The tiny case and a backend to run it on.
 struct TinyCase {
+  explicit TinyCase(Backend& on) : backend(on) {}
+
+  Backend& backend;
   h5::File file = open_golden_model();
   PreparedData data = golden_section(file);
-  CpuBackend backend;
   TileReduction alone;
 
   std::vector<double> expected(const std::string& name) const {
@@ -39,9 +42,11 @@ struct TinyCase {
 
 }  // namespace
 
-TEST(Golden, ModelForwardPassOnTheWholeGraph) {
+class GoldenModel : public KernelTest {};
+
+TEST_P(GoldenModel, ForwardPassOnTheWholeGraph) {
   STM_NEEDS_SHARED("golden/model_tiny.h5");
-  TinyCase tiny;
+  TinyCase tiny(*backend);
   for (const Attention attention : {Attention::leaky_relu, Attention::sigmoid}) {
     const std::string group = "full_graph/" + name_of(attention);
     const TrainingSection section(tiny.backend, tiny.data, 1);
@@ -90,9 +95,9 @@ TEST(Golden, ModelForwardPassOnTheWholeGraph) {
   }
 }
 
-TEST(Golden, ModelLossGradientAndEmbedding) {
+TEST_P(GoldenModel, LossGradientAndEmbedding) {
   STM_NEEDS_SHARED("golden/model_tiny.h5");
-  TinyCase tiny;
+  TinyCase tiny(*backend);
   for (const Attention attention : {Attention::leaky_relu, Attention::sigmoid}) {
     const std::string group = "full_graph/" + name_of(attention);
     const TrainingSection section(tiny.backend, tiny.data, 1);
@@ -120,9 +125,9 @@ TEST(Golden, ModelLossGradientAndEmbedding) {
   }
 }
 
-TEST(Golden, ModelTrainingSteps) {
+TEST_P(GoldenModel, TrainingSteps) {
   STM_NEEDS_SHARED("golden/model_tiny.h5");
-  TinyCase tiny;
+  TinyCase tiny(*backend);
   const h5::Group train{H5Gopen2(tiny.file, "train", H5P_DEFAULT)};
   const auto cases = h5::names_in(train);
   ASSERT_EQ(cases.size(), 6u);
@@ -139,7 +144,7 @@ TEST(Golden, ModelTrainingSteps) {
       for (int t = 0; t < 5; ++t)
         sources.emplace_back(flat.begin() + t * 60, flat.begin() + (t + 1) * 60);
     }
-    ScriptedBackend scripted(sources);
+    ScriptedBackend scripted(*backend, sources);
     AutoencoderOptions options = golden_options(
         h5::read_text_attribute(attributes, "attention") == "sigmoid" ? Attention::sigmoid
                                                                       : Attention::leaky_relu);
@@ -184,5 +189,7 @@ TEST(Golden, ModelTrainingSteps) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(On, GoldenModel, ::testing::ValuesIn(available_devices()), device_name);
 
 }  // namespace stamarker::test

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/kernel_test.hpp"
 #include "model/golden_model.hpp"
 #include "model/saliency.hpp"
 #include "model/svgs.hpp"
@@ -59,11 +60,12 @@ TEST(Golden, SelectSvgs) {
   }
 }
 
-TEST(Golden, SaliencyOfTheStackedModel) {
+class GoldenSaliency : public KernelTest {};
+
+TEST_P(GoldenSaliency, OfTheStackedModel) {
   STM_NEEDS_SHARED("golden/model_tiny.h5");
   const h5::File file = open_golden_model();
   const PreparedData data = golden_section(file);
-  CpuBackend backend;
   const std::vector<std::int32_t> domain = h5::read<std::int32_t>(file, "classifier/label");
   for (const Activation activation : {Activation::none, Activation::elu}) {
     for (const Attention attention : {Attention::leaky_relu, Attention::sigmoid}) {
@@ -82,7 +84,7 @@ TEST(Golden, SaliencyOfTheStackedModel) {
       ASSERT_EQ(saliency_tiles(data), 1);
 
       const TileSaliency tile =
-          tile_saliency(backend, data, 0, std::span(&model, 1), golden_options(attention),
+          tile_saliency(*backend, data, 0, std::span(&model, 1), golden_options(attention),
                         classifier_options, domain, 4, SvgTransform::identity);
 
       expect_close(tile.saliency, h5::read<double>(file, group + "/relu_dX"), 1e-5, group);
@@ -95,6 +97,8 @@ TEST(Golden, SaliencyOfTheStackedModel) {
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(On, GoldenSaliency, ::testing::ValuesIn(available_devices()), device_name);
 
 TEST(SvgTable, StabilityIsTheShareOfModelsThatSelectTheGene) {
   // Two models, one domain, six genes: both select gene 0, the second also gene 5.
