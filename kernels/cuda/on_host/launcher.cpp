@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <numeric>
@@ -85,6 +86,13 @@ Block& block() {
 }
 
 std::string place(Site where) { return std::string(where.file) + ':' + std::to_string(where.line); }
+
+/// Whether STM_SKIP_BARRIER (the end of a file's path, and :line) names this barrier, which then
+/// does nothing: scripts/check_barriers sees so whether a test fails without it.
+bool is_skipped(Site where) {
+  static const char* const skipped = std::getenv("STM_SKIP_BARRIER");
+  return skipped != nullptr && place(where).ends_with(skipped);
+}
 
 void Block::fault(const std::string& what) const {
   throw KernelFault(what + "; thread " + std::to_string(current_) + " of block " +
@@ -293,8 +301,11 @@ void Block::note(const Piece& piece, std::size_t first, std::size_t bytes, Acces
 }  // namespace
 
 void run(const Grid& grid) { block().run(grid); }
-void wait_for_block(Site where) { block().wait_for_block(where); }
+void wait_for_block(Site where) {
+  if (!is_skipped(where)) block().wait_for_block(where);
+}
 void wait_for_warp(unsigned mask, Site where) {
+  if (is_skipped(where)) return;
   const int lane = static_cast<int>(threadIdx.x) % lanes;
   block().meet(Meeting::barrier, mask, 0, lane, where);
 }
