@@ -74,6 +74,7 @@ struct TileView {
   GraphView graph;          // rows: the n_attending first spots; sources: all spots of the tile
   SparseView x;             // [n_spots, G]
   SparseView x_transposed;  // [G, n_spots]
+  ConstMatrix x_dense;      // [n_spots, G] where the backend wants it, else empty
   DeviceSpan<const std::int32_t> spot;  // [n_spots], index in the section, for random draws
 };
 
@@ -185,6 +186,15 @@ class Backend {
   /// `enqueue` calls operations and clear() only, with the same arguments whenever it is called,
   /// and has been called once before. Here every replay simply calls it.
   virtual std::unique_ptr<Recording> record(std::function<void()> enqueue);
+
+  /// Whether products with X are to be fast by all of its elements instead of its entries, and
+  /// there is memory for that.
+  virtual bool wants_dense(const SparseView& x) const {
+    (void)x;
+    return false;
+  }
+  /// out = X, zeros included, [n_rows, n_cols].
+  virtual void to_dense(const SparseView& x, Matrix out) = 0;
 
   /// out = A^T A, [n_cols, n_cols]. Both triangles.
   virtual void gram(ConstMatrix a, Matrix out) = 0;

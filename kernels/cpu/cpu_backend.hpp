@@ -18,6 +18,7 @@ class CpuBackend : public Backend {
   void clear(void* device, std::size_t bytes) override;
   std::string description() const override;
 
+  void to_dense(const SparseView& x, Matrix out) override;
   void gram(ConstMatrix a, Matrix out) override;
   void project(const StepView& step) override;
   void attend(const StepView& step) override;

@@ -32,6 +32,17 @@ void CpuBackend::multiply(const rows::SparseLists& a, ConstMatrix b, float facto
   }
 }
 
+void CpuBackend::to_dense(const SparseView& x, Matrix out) {
+  for_row_blocks(x.n_rows, [&](int begin, int end) {
+    for (int i = begin; i < end; ++i) {
+      float* row = out.data + static_cast<std::size_t>(i) * out.n_cols;
+      std::fill(row, row + out.n_cols, 0.0f);
+      for (std::int64_t e = x.row_start.data[i]; e < x.row_start.data[i + 1]; ++e)
+        row[x.column.data[e]] = x.value.data[e];
+    }
+  });
+}
+
 void CpuBackend::project(const StepView& step) {
   const SparseView& x = step.tile.x;
   multiply({x.row_start.data, x.row_start.data + 1, x.column.data, x.value.data}, step.weights.w1,

@@ -18,7 +18,7 @@ void* GrowingMemory::bytes(std::size_t n) {
 }
 
 CudaBackend::CudaBackend(int index, Precision precision)
-    : limits_(use_device(index)), products_(queue_, precision) {}
+    : limits_(use_device(index)), precision_(precision), products_(queue_, precision) {}
 
 void CudaBackend::upload(const void* host, void* device, std::size_t bytes) {
   copy_to(queue_, host, device, bytes);

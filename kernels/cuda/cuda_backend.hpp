@@ -42,6 +42,8 @@ class CudaBackend : public Backend {
   std::optional<std::size_t> free_bytes() const override { return free_memory(); }
   std::unique_ptr<Recording> record(std::function<void()> enqueue) override;
 
+  bool wants_dense(const SparseView& x) const override;
+  void to_dense(const SparseView& x, Matrix out) override;
   void gram(ConstMatrix a, Matrix out) override;
   void project(const StepView& step) override;
   void attend(const StepView& step) override;
@@ -96,6 +98,7 @@ class CudaBackend : public Backend {
   void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out);
   void add_gram(ConstMatrix a, Matrix out);
   void multiply(const SparseProduct& product);
+  void add_transposed_expression(const TileView& tile, float factor, ConstMatrix b, Matrix out);
   /// out [1] = <a, b> of n values, in double.
   void dot_of(std::int64_t n, const float* a, const float* b, double* out);
 
@@ -105,8 +108,10 @@ class CudaBackend : public Backend {
   void decoder_backward_drawn(const StepView& step);
   void latent_backward_drawn(const StepView& step);
   void weight_gradient_drawn(const StepView& step);
+  void weight_gradient_drawn_dense(const StepView& step);
 
   DeviceLimits limits_;
+  Precision precision_;
   OwnQueue queue_;
   Products products_;
   int n_moves_ = 0;

@@ -1,6 +1,7 @@
 #include "kernels/cuda/cuda_backend.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/packs.hpp"
+#include "kernels/cuda/product_cost.hpp"
 #include "kernels/cuda/sparse.hpp"
 
 namespace stamarker {
@@ -18,11 +19,36 @@ __global__ void subtract_scaled_kernel(std::int64_t n, float c, const float* h, 
   store_pack<pack>(of_y, y + at);
 }
 
+/// One warp a row: zeros, then the entries.
+__global__ void to_dense_kernel(SparseView x, Matrix out) {
+  const int i = row_of_warp();
+  if (i >= x.n_rows) return;
+  float* row = out.data + static_cast<std::int64_t>(i) * out.n_cols;
+  for (int c = lane(); c < out.n_cols; c += warp_size) row[c] = 0;
+  __syncwarp();  // an entry may stand where another lane wrote its zero
+  for (std::int64_t e = x.row_start.data[i] + lane(); e < x.row_start.data[i + 1]; e += warp_size)
+    row[x.column.data[e]] = x.value.data[e];
+}
+
 SparseLists lists_of(const SparseView& x) {
   return {x.n_rows, x.row_start.data, x.row_start.data + 1, x.column.data, x.value.data};
 }
 
 }  // namespace
+
+bool CudaBackend::wants_dense(const SparseView& x) const {
+  const std::size_t bytes =
+      static_cast<std::size_t>(x.n_rows) * static_cast<std::size_t>(x.n_cols) * sizeof(float);
+  return is_faster_dense({x.n_rows, x.n_cols, static_cast<std::int64_t>(x.column.size)},
+                         precision_) &&
+         bytes <= free_memory() / dense_share_of_memory;
+}
+
+void CudaBackend::to_dense(const SparseView& x, Matrix out) {
+  launch(queue(),
+         {.n_blocks = blocks_for(x.n_rows, warps_per_block), .n_threads = threads_per_block},
+         to_dense_kernel, x, out);
+}
 
 void CudaBackend::multiply(const SparseProduct& product) {
   const SparseCut cut = cut_of(product, n_processors(), most_shared_bytes());
@@ -30,10 +56,26 @@ void CudaBackend::multiply(const SparseProduct& product) {
 }
 
 void CudaBackend::project(const StepView& step) {
+  if (step.tile.x_dense.data != nullptr)
+    return multiply(step.tile.x_dense, step.weights.w1, step.y);
   multiply(SparseProduct{.a = lists_of(step.tile.x),
                          .b = step.weights.w1,
                          .n_b_rows = step.weights.w1.n_rows,
                          .out = step.y});
+}
+
+/// out += factor X^T B, for as many spots as B has rows: own spots stand first.
+void CudaBackend::add_transposed_expression(const TileView& tile, float factor, ConstMatrix b,
+                                            Matrix out) {
+  if (tile.x_dense.data != nullptr)
+    return products_.multiply(Transpose::yes, tile.x_dense.rows(b.n_rows), Transpose::no, b, factor,
+                              1, out);
+  multiply(SparseProduct{.a = lists_of(tile.x_transposed),
+                         .b = b,
+                         .n_b_rows = b.n_rows,
+                         .factor = factor,
+                         .store = SparseProduct::Store::add,
+                         .out = out});
 }
 
 void CudaBackend::weight_gradient(const StepView& step) {
@@ -49,18 +91,8 @@ void CudaBackend::weight_gradient(const StepView& step) {
           subtract_scaled_kernel<pack()>, n, step.scale, step.h3.data, step.y.data);
     });
   }
-  SparseProduct product{.a = lists_of(step.tile.x_transposed),
-                        .b = step.y,
-                        .n_b_rows = step.y.n_rows,
-                        .store = SparseProduct::Store::add,
-                        .out = gradient.w1};
-  multiply(product);
-  if (joint) return;
-  product.b = step.h3;
-  product.n_b_rows = step.tile.n_own;  // spots ascend, own ones first
-  product.factor = -step.scale;
-  product.out = gradient.decoder_w1;
-  multiply(product);
+  add_transposed_expression(step.tile, 1, step.y, gradient.w1);
+  if (!joint) add_transposed_expression(step.tile, -step.scale, step.h3, gradient.decoder_w1);
 }
 
 }  // namespace stamarker

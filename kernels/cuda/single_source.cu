@@ -70,6 +70,43 @@ __global__ void drawn_slope_kernel(DrawnRows drawn, float scale, const float* y,
   if (threadIdx.x == 0) partial[blockIdx.x] = dot;
 }
 
+/// out_j = first_(of_first j), or 0 where that is -1, less factor times second_(of_second j) for
+/// j < n_second. Either may be missing: first_ null, n_second 0. One warp a row.
+struct SpreadRows {
+  const float* first;
+  const std::int32_t* of_first;  // [n_rows]
+  float factor;
+  const float* second;
+  const std::int32_t* of_second;  // [n_second]
+  int n_second;
+  Matrix out;
+};
+template <int pack>
+__global__ void spread_rows_kernel(SpreadRows how) {
+  using Row = RowPart<pack>;
+  const int j = row_of_warp(), width = how.out.n_cols;
+  if (j >= how.out.n_rows) return;
+  const std::int32_t p = how.first == nullptr ? -1 : how.of_first[j];
+  const std::int32_t q = j < how.n_second ? how.of_second[j] : -1;
+  for (int first = 0; first < width; first += Row::columns) {
+    Row row = Row::zero();
+    if (p >= 0) row = Row::load(how.first + static_cast<std::int64_t>(p) * width, first, width);
+    if (q >= 0)
+      row.add(-how.factor,
+              Row::load(how.second + static_cast<std::int64_t>(q) * width, first, width));
+    row.store(how.out.data + static_cast<std::int64_t>(j) * width, first, width);
+  }
+}
+
+void spread_rows(Queue queue, const SpreadRows& how) {
+  with_packs(how.out.n_cols, {how.first, how.second, how.out.data}, [&](auto pack) {
+    launch(
+        queue,
+        {.n_blocks = blocks_for(how.out.n_rows, warps_per_block), .n_threads = threads_per_block},
+        spread_rows_kernel<pack()>, how);
+  });
+}
+
 }  // namespace
 
 void CudaBackend::encode_drawn(const StepView& step) {
@@ -129,6 +166,7 @@ void CudaBackend::latent_backward_drawn(const StepView& step) {
 
 /// X^T dY over the drawn spots, then X^T H3, whose row i is the drawn row that spot i took.
 void CudaBackend::weight_gradient_drawn(const StepView& step) {
+  if (step.tile.x_dense.data != nullptr) return weight_gradient_drawn_dense(step);
   const SparseView& xt = step.tile.x_transposed;
   const int n_own = step.tile.n_own;
   auto* end = static_cast<std::int64_t*>(
@@ -151,6 +189,26 @@ void CudaBackend::weight_gradient_drawn(const StepView& step) {
       .factor = -step.scale,
       .store = SparseProduct::Store::add,
       .out = step.gradient.decoder_w1});
+}
+
+/// The same with dY and H3 written out for every spot.
+void CudaBackend::weight_gradient_drawn_dense(const StepView& step) {
+  const GradientView& gradient = step.gradient;
+  const int n_own = step.tile.n_own, n_spots = step.tile.n_spots, width = step.y.n_cols;
+  const Matrix rows{scratch<float>(static_cast<std::size_t>(n_spots) * width), n_spots, width};
+  SpreadRows how{step.h1.data, drawn_.encoded_position, step.scale,
+                 step.q.data,  drawn_.decoded_of,       n_own,
+                 rows};
+  if (gradient.decoder_w1.data == gradient.w1.data) {
+    spread_rows(queue(), how);
+    return add_transposed_expression(step.tile, 1, rows, gradient.w1);
+  }
+  how.n_second = 0;
+  spread_rows(queue(), how);
+  add_transposed_expression(step.tile, 1, rows, gradient.w1);
+  how = {nullptr, nullptr, step.scale, step.q.data, drawn_.decoded_of, n_own, rows.rows(n_own)};
+  spread_rows(queue(), how);
+  add_transposed_expression(step.tile, 1, rows.rows(n_own), gradient.decoder_w1);
 }
 
 }  // namespace stamarker

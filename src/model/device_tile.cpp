@@ -59,7 +59,16 @@ DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const HostParts& part
       x_column_(backend, std::span<const std::int32_t>(parts.x.column)),
       xt_column_(backend, std::span<const std::int32_t>(parts.xt.column)),
       x_value_(backend, std::span<const float>(parts.x.value)),
-      xt_value_(backend, std::span<const float>(parts.xt.value)) {}
+      xt_value_(backend, std::span<const float>(parts.xt.value)),
+      x_dense_(backend, backend.wants_dense(x_view()) ? static_cast<std::size_t>(n_spots_) *
+                                                            static_cast<std::size_t>(n_genes_)
+                                                      : 0) {
+  if (x_dense_.size() > 0) backend.to_dense(x_view(), x_dense_.matrix(n_spots_, n_genes_));
+}
+
+SparseView DeviceTile::x_view() const {
+  return {n_spots_, n_genes_, x_start_.span(), x_column_.span(), x_value_.span()};
+}
 
 TileView DeviceTile::view() const {
   return {n_own_,
@@ -67,8 +76,9 @@ TileView DeviceTile::view() const {
           n_spots_,
           {n_attending_, n_spots_, row_start_.span(), source_.span(), target_start_.span(),
            target_.span(), edge_.span()},
-          {n_spots_, n_genes_, x_start_.span(), x_column_.span(), x_value_.span()},
+          x_view(),
           {n_genes_, n_spots_, xt_start_.span(), xt_column_.span(), xt_value_.span()},
+          x_dense_.size() > 0 ? x_dense_.matrix(n_spots_, n_genes_) : ConstMatrix(),
           spot_.span()};
 }
 

@@ -20,6 +20,7 @@ class DeviceTile {
  private:
   struct HostParts;
   DeviceTile(Backend& backend, const Tile& tile, const HostParts& parts);
+  SparseView x_view() const;
 
   int n_own_, n_attending_, n_spots_, n_genes_;
   std::vector<std::int32_t> spots_;
@@ -29,6 +30,7 @@ class DeviceTile {
   Buffer<std::int64_t> x_start_, xt_start_;
   Buffer<std::int32_t> x_column_, xt_column_;
   Buffer<float> x_value_, xt_value_;
+  Buffer<float> x_dense_;  // empty where the backend does not want it
 };
 
 }  // namespace stamarker

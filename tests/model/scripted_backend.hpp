@@ -26,6 +26,8 @@ class ScriptedBackend : public Backend {
   }
   void clear(void* device, std::size_t bytes) override { on_.clear(device, bytes); }
   std::string description() const override { return on_.description(); }
+  bool wants_dense(const SparseView& x) const override { return on_.wants_dense(x); }
+  void to_dense(const SparseView& x, Matrix out) override { on_.to_dense(x, out); }
   void gram(ConstMatrix a, Matrix out) override { on_.gram(a, out); }
   void project(const StepView& step) override { on_.project(step); }
   void attend(const StepView& step) override { on_.attend(step); }

@@ -130,6 +130,30 @@ TEST_P(ClassifierTest, ThreadsChangeNoBit) {
   EXPECT_EQ(train_on(1), train_on(3));
 }
 
+/// A wrong draw would move weights by the order of the learning rate, 1e-3. One class of four has
+/// no spot. 300 values in between are more than a GPU's shared memory holds for a batch.
+TEST_P(ClassifierTest, DrawsAndTrainsAsTheCpuDoes) {
+  Blobs blobs;
+  for (std::int32_t& c : blobs.label) c += c > 0 ? 1 : 0;
+  const auto cpu = make_backend(Device::cpu);
+  for (const int hidden : {30, 300}) {
+    for (const bool balanced : {true, false}) {
+      ClassifierOptions options;
+      options.epochs = 3;
+      options.batch_size = 300;
+      options.hidden_dims = {hidden};
+      options.balanced = balanced;
+      const Classifier here = train_classifier(*backend, blobs.z, 4, blobs.label, 4, options, 0, 0);
+      const Classifier there = train_classifier(*cpu, blobs.z, 4, blobs.label, 4, options, 0, 0);
+
+      for (std::size_t k = 0; k < there.parameters.size(); ++k)
+        ASSERT_NEAR(here.parameters[k], there.parameters[k], 2e-5) << hidden << ", " << k;
+      for (std::size_t t = 0; t < 3; ++t)
+        EXPECT_NEAR(here.loss[t], there.loss[t], 1e-5 * there.loss[t]);
+    }
+  }
+}
+
 TEST_P(ClassifierTest, WithoutHeldOutSpotsReportsNoAccuracy) {
   const Blobs blobs;
   ClassifierOptions options;
