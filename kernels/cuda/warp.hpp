@@ -27,7 +27,7 @@ __device__ T warp_max(T value) {
 }
 
 /// The sum over the threads of a block, on every thread. All of them call it; `scratch` has an
-/// element for each warp and may be used again right after.
+/// element for each warp and may be used again behind the block's next barrier.
 template <class T>
 __device__ T block_sum(T value, const Shared<T>& scratch) {
   const int n_warps = static_cast<int>(blockDim.x) / warp_size;
@@ -36,7 +36,6 @@ __device__ T block_sum(T value, const Shared<T>& scratch) {
   __syncthreads();
   T total = 0;
   for (int w = 0; w < n_warps; ++w) total += scratch[w];
-  __syncthreads();
   return total;
 }
 
