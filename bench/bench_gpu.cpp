@@ -168,8 +168,8 @@ std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded
   std::vector<Work> all;
   all.push_back({"gram", g * h * (h + 1), 4 * (g * h + h * h),
                  [&] { b.gram(s.weights.w1, on.gram.matrix(s.s.n_rows, s.s.n_cols)); }});
-  all.push_back({"project", 2 * elements * h, x_bytes + 4 * (g * h + n_spots * h),
-                 [&] { b.project(s); }});
+  all.push_back(
+      {"project", 2 * elements * h, x_bytes + 4 * (g * h + n_spots * h), [&] { b.project(s); }});
   if (s.single_source)
     all.push_back({"draw", 0, n_spots * (4 + 8 + 4 + 4 + 8 + 4 + 8), [&] {
                      on.memory.draw(b, on.tile, {0, 0, Purpose::neighbor}, on.epoch.span());
@@ -244,9 +244,8 @@ void check_cost_model(StepCase& on, const Options& options) {
     on.step.tile.x_dense = way;
     return seconds_of(on.backend, options.repeats, [&] { (on.backend.*operation)(on.step); });
   };
-  for (const auto& [name, operation] :
-       {std::pair{"project", &Backend::project},
-        std::pair{"weight_gradient", &Backend::weight_gradient}}) {
+  for (const auto& [name, operation] : {std::pair{"project", &Backend::project},
+                                        std::pair{"weight_gradient", &Backend::weight_gradient}}) {
     const double by_entries = seconds_with({}, operation);
     const double as_dense =
         seconds_with(std::as_const(dense).matrix(x.n_rows, x.n_cols), operation);
@@ -263,9 +262,9 @@ struct Profile {
   TiedUpdate update;
   Attention attention;
 };
-constexpr Profile profiles[] = {{"full", Neighbors::all, TiedUpdate::joint, Attention::sigmoid},
-                                {"reference", Neighbors::one, TiedUpdate::split,
-                                 Attention::leaky_relu}};
+constexpr Profile profiles[] = {
+    {"full", Neighbors::all, TiedUpdate::joint, Attention::sigmoid},
+    {"reference", Neighbors::one, TiedUpdate::split, Attention::leaky_relu}};
 
 /// Epochs of whole models, side by side on one device.
 void bench_epochs(const PreparedData& data, const Options& options, const Profile& profile) {
@@ -340,8 +339,8 @@ int run(int argc, char** argv) {
       ->transform(CLI::Transformer(
           std::map<std::string, Device>{{"cpu", Device::cpu}, {"cuda", Device::cuda}}));
   app.add_option("--precision", options.precision, "fp32 (default) or tf32")
-      ->transform(CLI::Transformer(std::map<std::string, Precision>{{"fp32", Precision::fp32},
-                                                                    {"tf32", Precision::tf32}}));
+      ->transform(CLI::Transformer(
+          std::map<std::string, Precision>{{"fp32", Precision::fp32}, {"tf32", Precision::tf32}}));
   app.add_option("--spots", options.spots, "of one random section, in place of the two")
       ->check(CLI::PositiveNumber);
   app.add_option("--genes", options.genes, "of the section (3000)")->check(CLI::PositiveNumber);
