@@ -1,6 +1,7 @@
 #pragma once
 #include <mpi.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -90,6 +91,13 @@ class Comm {
   /// bits do not depend on MPI's choice of algorithm.
   template <class T>
   void sum_in_rank_order(std::span<T> values) const;
+  /// Every rank r holds n_rows[r] >= 1 rows of n values, one after another in `rows`. Row 0
+  /// becomes, on every rank, what `combine` leaves in row 0 of the rows of all ranks, one rank
+  /// after another; the other rows are left undefined. `combine(all, width)` is called on pieces of
+  /// the rows, [sum of n_rows, width], each on one rank, and must treat every column alike.
+  template <class T>
+  void combine_rows(std::span<T> rows, std::size_t n, std::span<const int> n_rows,
+                    const std::function<void(std::span<T>, std::size_t)>& combine) const;
   template <class T>
   T max(T mine) const;
   template <class T>
@@ -144,6 +152,40 @@ void Comm::sum_in_rank_order(std::span<T> values) const {
       for (int r = 1; r < size_; ++r) total += all[r * part.size() + k];
       part[k] = total;
     }
+  }
+}
+
+// Each rank combines a slice of the columns, so that what a rank sends and receives does not grow
+// with the number of ranks.
+template <class T>
+void Comm::combine_rows(std::span<T> rows, std::size_t n, std::span<const int> n_rows,
+                        const std::function<void(std::span<T>, std::size_t)>& combine) const {
+  const std::size_t n_all = std::accumulate(n_rows.begin(), n_rows.end(), std::size_t{0});
+  const auto most = static_cast<std::size_t>(size_) << 20;  // columns at a time, bounds `all`
+  std::vector<T> all;
+  std::vector<int> send(size_), send_at(size_), receive(size_), receive_at(size_);
+  for (std::size_t first = 0; first < n; first += most) {
+    const int n_columns = as_count(std::min(most, n - first));
+    const auto slice = [&](int rank) { return block_of(rank, size_, n_columns); };
+    const int width = slice(rank_).size();
+    all.resize(n_all * width);
+    for (int k = 0; k < *std::ranges::max_element(n_rows); ++k) {  // row k of every rank
+      int row = k;                                                 // of `all`
+      for (int r = 0; r < size_; row += n_rows[r++]) {
+        send[r] = k < n_rows[rank_] ? slice(r).size() : 0;
+        send_at[r] = slice(r).begin;
+        receive[r] = k < n_rows[r] ? width : 0;
+        receive_at[r] = receive[r] > 0 ? as_count(std::size_t(row) * width) : 0;
+      }
+      const std::size_t from = std::min(k, n_rows[rank_] - 1) * n + first;
+      check_mpi(MPI_Alltoallv(rows.data() + from, send.data(), send_at.data(), mpi_type<T>(),
+                              all.data(), receive.data(), receive_at.data(), mpi_type<T>(), comm_));
+    }
+    if (width > 0) combine(std::span<T>(all), static_cast<std::size_t>(width));
+    for (int r = 0; r < size_; ++r) receive[r] = slice(r).size();
+    for (int r = 0; r < size_; ++r) receive_at[r] = slice(r).begin;
+    check_mpi(MPI_Allgatherv(all.data(), width, mpi_type<T>(), rows.data() + first, receive.data(),
+                             receive_at.data(), mpi_type<T>(), comm_));
   }
 }
 

@@ -44,6 +44,15 @@ StepMemory::StepMemory(Backend& backend, const TileExtent& extent, int n_hidden,
       sampled_target_start_(backend, area(extent.n_spots + 1, 1)),
       sampled_edge_(backend, area(extent.n_attending, 1)) {}
 
+std::size_t StepMemory::bytes(const TileExtent& extent, int n_hidden, int n_latent) {
+  const std::size_t of_spot = area(n_hidden + 1, 4) + 8;  // Y, s; the drawn graph's start
+  const std::size_t of_attending = area(2 * n_hidden + 2 * n_latent + 1, 4) + 24;
+  const std::size_t of_own = area(2 * n_hidden, 4);
+  const std::size_t of_edge = 8;
+  return of_spot * extent.n_spots + of_attending * extent.n_attending + of_own * extent.n_own +
+         of_edge * static_cast<std::size_t>(extent.n_edges);
+}
+
 StepView StepMemory::step(const DeviceTile& tile, Neighbors neighbors) {
   StepView step;
   step.tile = tile.view();

@@ -17,6 +17,7 @@ struct TileExtent {
 class StepMemory {
  public:
   StepMemory(Backend& backend, const TileExtent& extent, int n_hidden, int n_latent);
+  static std::size_t bytes(const TileExtent& extent, int n_hidden, int n_latent);
 
   /// Fills the tile, the graph and the arrays of a step; weights, gradient and sums are left to
   /// the caller. With `sampled`, the graph of the last draw() stands in for the tile's own.

@@ -1,5 +1,6 @@
 #include "model/trainer.hpp"
 
+#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -12,10 +13,15 @@
 namespace stamarker {
 
 struct TrainingSection::Content {
+  Content(const TileTree& sums, int rank)
+      : tree(sums), mine(tree.block_of(rank)), parts(tree.parts_of(rank)) {}
+
+  TileTree tree;
+  TileRange mine;                // of all tiles
+  std::vector<TileRange> parts;  // of the tree, on this rank
   std::vector<DeviceTile> tiles;
   TileExtent extent;
-  int n_spots = 0, n_genes = 0;  // of the whole section
-  int n_tile_ranks = 1;
+  int n_spots = 0, n_genes = 0;   // of the whole section
   double squared_expression = 0;  // |X|^2 of the whole section
 };
 
@@ -34,18 +40,15 @@ constexpr int dense_work_per_spot = 512;  // of a row's dense products, in units
 
 TrainingSection::TrainingSection(Backend& backend, const PreparedData& data, int n_tiles,
                                  int tile_rank, int n_tile_ranks)
-    : content_(std::make_unique<Content>()) {
-  expects(n_tiles % n_tile_ranks == 0, "as many tiles on every tile rank");
+    : content_(std::make_unique<Content>(TileTree(n_tiles, n_tile_ranks), tile_rank)) {
   Content& content = *content_;
   content.n_spots = data.n_spots();
   content.n_genes = data.n_genes();
-  content.n_tile_ranks = n_tile_ranks;
   for (const float v : data.expression.value)
     content.squared_expression += static_cast<double>(v) * v;
   const auto parts =
       bisect(data.coordinates, work_per_spot(data.expression, dense_work_per_spot), n_tiles);
-  const int n_mine = n_tiles / n_tile_ranks;
-  for (int t = tile_rank * n_mine; t < (tile_rank + 1) * n_mine; ++t) {
+  for (int t = content.mine.begin; t < content.mine.end; ++t) {
     content.tiles.emplace_back(backend, make_tile(data.graph, parts[t], Halo::sources),
                                data.expression);
     content.extent.cover(content.tiles.back());
@@ -54,6 +57,23 @@ TrainingSection::TrainingSection(Backend& backend, const PreparedData& data, int
 }
 TrainingSection::~TrainingSection() = default;
 TrainingSection::TrainingSection(TrainingSection&&) noexcept = default;
+
+namespace {
+
+/// A part of p tiles is added up in ceil(log2 p) + 1 places, the first of which then holds it while
+/// later parts are added up behind.
+int n_places(const std::vector<TileRange>& parts) {
+  int most = 0;
+  for (int p = 0; p < static_cast<int>(parts.size()); ++p) {
+    const auto depth = std::bit_width(static_cast<unsigned>(parts[p].size() - 1));
+    most = std::max(most, p + 1 + static_cast<int>(depth));
+  }
+  return most;
+}
+
+constexpr int n_sums = 3;  // <Y, H3>, <S, P>, squared norm of the gradient
+
+}  // namespace
 
 /// What one rank holds of one model in training.
 struct Trainer::Memory {
@@ -67,26 +87,31 @@ struct Trainer::Memory {
         layout(sizes),
         activations(backend, of.extent, how.n_hidden, how.n_latent),
         weights(backend, sizes.n_weights()),
-        gradient(backend, sizes.n_gradients() + gram_size()),
+        gradient(backend, n_places(of.parts) * n_per_place()),
         moments(backend, sizes.n_moments()),
         s(backend, gram_size()),
-        sums(backend, n_sums),
+        sums(backend, static_cast<std::size_t>(std::max(n_places(of.parts), n_sums))),
         history(backend, static_cast<std::size_t>(how.epochs) * n_sums),
         epochs_done(backend, 1) {
     moments.clear();
     epochs_done.clear();
   }
 
-  static constexpr int n_sums = 3;
-
   std::size_t gram_size() const { return std::size_t(options.n_hidden) * options.n_hidden; }
   /// P stands behind the gradients, so that one reduction sums both.
-  Matrix p() {
-    return {gradient.span().data + layout.n_gradients(), options.n_hidden, options.n_hidden};
+  std::size_t n_per_place() const { return layout.n_gradients() + gram_size(); }
+  DeviceSpan<float> place(int k) {
+    return {gradient.span().data + k * n_per_place(), n_per_place()};
   }
+  DeviceSpan<double> dot_of_place(int k) { return {sums.span().data + k, 1}; }
+  Matrix p_of(DeviceSpan<float> at) const {
+    return {at.data + layout.n_gradients(), options.n_hidden, options.n_hidden};
+  }
+  DeviceSpan<const float> whole_gradient() { return {gradient.span().data, layout.n_gradients()}; }
 
-  void accumulate_tile(const DeviceTile& tile, DeviceSpan<double> dot);
-  void accumulate_gradient();
+  void set_to_tile(const DeviceTile& tile, int place);
+  void set_to_sum(TileRange tiles, int place);
+  void compute_gradient();
   void enqueue_epoch();
   void enqueue(int n);
   void wait();
@@ -99,8 +124,10 @@ struct Trainer::Memory {
   TileReduction& reduction;
   ParameterLayout layout;
   StepMemory activations;
-  Buffer<float> weights, gradient, moments, s;
-  Buffer<double> sums;     // <Y, H3>, <S, P>, squared norm of the gradient
+  Buffer<float> weights;
+  Buffer<float> gradient;  // and P, in every place; at the end the whole section's, in the first
+  Buffer<float> moments, s;
+  Buffer<double> sums;     // <Y, H3> of every place; at the end the n_sums of the whole section
   Buffer<double> history;  // [epochs, n_sums]
   Buffer<std::int32_t> epochs_done;
   int epoch = 0;  // steps done and enqueued
@@ -109,8 +136,11 @@ struct Trainer::Memory {
   std::vector<double> loss, gradient_norm;  // of the steps waited for
 };
 
-/// Forward and backward pass of one tile; adds to the gradient, to P and to <Y, H3>.
-void Trainer::Memory::accumulate_tile(const DeviceTile& tile, DeviceSpan<double> dot) {
+/// Forward and backward pass of one tile: its gradient, P and <Y, H3>.
+void Trainer::Memory::set_to_tile(const DeviceTile& tile, int k) {
+  const DeviceSpan<float> to = place(k);
+  backend.clear(to.data, to.size * sizeof(float));
+  backend.clear(dot_of_place(k).data, sizeof(double));
   if (options.neighbors_per_step == Neighbors::one)
     activations.draw(backend, tile, neighbor_key, epochs_done.span());
   StepView step = activations.step(tile, options.neighbors_per_step);
@@ -118,9 +148,9 @@ void Trainer::Memory::accumulate_tile(const DeviceTile& tile, DeviceSpan<double>
   step.attention = options.attention;
   step.scale = static_cast<float>(2.0 / (static_cast<double>(section.n_spots) * section.n_genes));
   step.s = std::as_const(s).matrix(options.n_hidden, options.n_hidden);
-  step.p = p();
-  step.dot = dot;
-  step.gradient = layout.gradient(gradient.span().data);
+  step.p = p_of(to);
+  step.dot = dot_of_place(k);
+  step.gradient = layout.gradient(to.data);
 
   backend.project(step);
   if (!step.single_source) backend.attend(step);
@@ -132,39 +162,47 @@ void Trainer::Memory::accumulate_tile(const DeviceTile& tile, DeviceSpan<double>
   backend.weight_gradient(step);
 }
 
-/// Leaves the gradient of the whole section's loss in `gradient`, and in `sums` what the loss is
-/// made of.
-void Trainer::Memory::accumulate_gradient() {
+void Trainer::Memory::set_to_sum(TileRange range, int k) {
+  if (range.size() == 1) return set_to_tile(section.tiles[range.begin - section.mine.begin], k);
+  set_to_sum(range.first_half(), k);
+  set_to_sum(range.second_half(), k + 1);
+  backend.add(place(k + 1), place(k));
+  backend.add(dot_of_place(k + 1), dot_of_place(k));
+}
+
+/// Leaves the gradient of the whole section's loss in the first place, and in `sums` what the loss
+/// is made of.
+void Trainer::Memory::compute_gradient() {
   const WeightsView w = layout.weights(weights.span().data);
   backend.gram(w.w1, s.matrix(options.n_hidden, options.n_hidden));
-  gradient.clear();
-  sums.clear();
-  const DeviceSpan<double> out = sums.span();
-  for (const DeviceTile& tile : section.tiles) accumulate_tile(tile, {out.data, 1});
-  reduction.sum(gradient.span());
-  reduction.sum(DeviceSpan<double>(out.data, 1));
-  const GradientView g = layout.gradient(gradient.span().data);
+  const auto n_parts = static_cast<int>(section.parts.size());
+  for (int k = 0; k < n_parts; ++k) set_to_sum(section.parts[k], k);
+  reduction.sum(section.tree, gradient.matrix(n_parts, static_cast<int>(n_per_place())));
+  reduction.sum(section.tree, sums.matrix(n_parts, 1));
+  const Matrix p = p_of(place(0));
+  const GradientView g = layout.gradient(place(0).data);
   const double n = static_cast<double>(section.n_spots) * section.n_genes;
-  backend.add_product(static_cast<float>(2 / n), w.w1, p(), g.decoder_w1);
-  backend.dot(std::as_const(s).matrix(options.n_hidden, options.n_hidden), p(), {out.data + 1, 1});
-  backend.sum_of_squares({gradient.span().data, layout.n_gradients()}, {out.data + 2, 1});
+  backend.add_product(static_cast<float>(2 / n), w.w1, p, g.decoder_w1);
+  const DeviceSpan<double> out = sums.span();
+  backend.dot(std::as_const(s).matrix(options.n_hidden, options.n_hidden), p, {out.data + 1, 1});
+  backend.sum_of_squares(whole_gradient(), {out.data + 2, 1});
 }
 
 void Trainer::Memory::enqueue_epoch() {
-  accumulate_gradient();
+  compute_gradient();
   const AdamOptions adam{options.learning_rate, options.gamma, options.step_size,
                          options.weight_decay, options.clip_norm};
-  backend.adam(adam, epochs_done.span(), weights.span(), layout.n_second(),
-               {gradient.span().data, layout.n_gradients()}, moments.span(),
-               {sums.span().data + 2, 1});
-  backend.finish_epoch(sums.span(), history.matrix(options.epochs, n_sums), epochs_done.span());
+  backend.adam(adam, epochs_done.span(), weights.span(), layout.n_second(), whole_gradient(),
+               moments.span(), {sums.span().data + 2, 1});
+  backend.finish_epoch({sums.span().data, n_sums}, history.matrix(options.epochs, n_sums),
+                       epochs_done.span());
 }
 
 /// Every epoch is the same sequence of operations, so a backend may learn it. Not where ranks
 /// communicate within it.
 void Trainer::Memory::enqueue(int n) {
   for (; n > 0 && epoch < options.epochs; --n, ++epoch) {
-    if (!has_run || section.n_tile_ranks > 1) {
+    if (!has_run || section.tree.n_ranks() > 1) {
       enqueue_epoch();
       has_run = true;
       continue;
@@ -198,25 +236,40 @@ std::vector<float> Trainer::Memory::embedding() {
     std::vector<float> z(own.size() * width);
     backend.synchronize();
     backend.download(step.z.data, z.data(), z.size() * sizeof(float));
-    for (std::size_t i = 0; i < own.size(); ++i)
-      std::copy_n(z.begin() + static_cast<std::ptrdiff_t>(i * width), width,
-                  all.begin() + static_cast<std::ptrdiff_t>(own[i] * width));
+    for (std::size_t i = 0; i < own.size(); ++i)  // 0 + -0 is 0, as in the sum over ranks
+      for (std::size_t k = 0; k < width; ++k) all[own[i] * width + k] += z[i * width + k];
   }
-  Buffer<float> shared(backend, std::span<const float>(all));
-  reduction.sum(shared.span());
-  return shared.to_host();
+  reduction.fill(all);
+  return all;
 }
+
+namespace {
+
+ParameterLayout layout_of(const TrainingSection& section, const AutoencoderOptions& options) {
+  return {section.content().n_genes, options.n_hidden, options.n_latent, options.tied_update};
+}
+
+}  // namespace
 
 Trainer::Trainer(Backend& queue, const TrainingSection& section, const AutoencoderOptions& options,
                  std::uint32_t seed, int model, TileReduction& reduction)
     : memory_(std::make_unique<Memory>(
           queue, section.content(), options,
           RandomKey{seed, static_cast<std::uint32_t>(model), Purpose::neighbor}, reduction,
-          ParameterLayout{section.content().n_genes, options.n_hidden, options.n_latent,
-                          options.tied_update})) {
+          layout_of(section, options))) {
   memory_->weights.assign(initial_parameters(memory_->layout, seed, model));
 }
 Trainer::~Trainer() = default;
+
+std::size_t Trainer::bytes(const TrainingSection& section, const AutoencoderOptions& options) {
+  const TrainingSection::Content& content = section.content();
+  const ParameterLayout layout = layout_of(section, options);
+  const std::size_t gram = std::size_t(options.n_hidden) * options.n_hidden;
+  const std::size_t n_values = layout.n_weights() + layout.n_moments() + gram +
+                               n_places(content.parts) * (layout.n_gradients() + gram);
+  return StepMemory::bytes(content.extent, options.n_hidden, options.n_latent) +
+         n_values * sizeof(float) + static_cast<std::size_t>(options.epochs) * n_sums * 8;
+}
 
 void Trainer::enqueue(int n) { memory_->enqueue(n); }
 void Trainer::wait() { memory_->wait(); }

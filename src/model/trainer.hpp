@@ -7,23 +7,29 @@
 #include "data/dataset.hpp"
 #include "kernels/backend.hpp"
 #include "model/options.hpp"
+#include "model/tile_tree.hpp"
 
 namespace stamarker {
 
-/// Sums over the ranks that share the tiles of one section. The default is a section on one rank.
-/// Every call is collective over those ranks; results are the same bits on all of them.
+/// Joins what the ranks hold that share the tiles of one section. The default is a section on one
+/// rank, whose single part is the whole. Every call is collective over those ranks; results are the
+/// same bits on all of them.
 class TileReduction {
  public:
   virtual ~TileReduction() = default;
-  virtual void sum(DeviceSpan<float> values) { (void)values; }
-  virtual void sum(DeviceSpan<double> values) { (void)values; }
+  /// parts: a row for each of this rank's parts of the tree. Row 0 becomes the sum of the parts of
+  /// all ranks, added as tree.additions() says; the other rows are left undefined.
+  virtual void sum(const TileTree& tree, DeviceMatrix<float> parts) { (void)tree, (void)parts; }
+  virtual void sum(const TileTree& tree, DeviceMatrix<double> parts) { (void)tree, (void)parts; }
+  /// In host memory: every element is given by one rank and 0 on the others.
+  virtual void fill(std::span<float> values) { (void)values; }
 };
 
 /// The part of a section that this rank trains on, cut into tiles and uploaded once for all models.
 class TrainingSection {
  public:
-  /// Of `n_tiles` tiles of the whole section this rank gets those of its block among
-  /// `n_tile_ranks`. n_tiles is a multiple of n_tile_ranks.
+  /// Of `n_tiles` tiles of the whole section this rank gets those of its block in
+  /// TileTree(n_tiles, n_tile_ranks).
   TrainingSection(Backend& backend, const PreparedData& data, int n_tiles, int tile_rank = 0,
                   int n_tile_ranks = 1);
   ~TrainingSection();
@@ -58,6 +64,8 @@ class Trainer {
   Trainer(Backend& queue, const TrainingSection& section, const AutoencoderOptions& options,
           std::uint32_t seed, int model, TileReduction& reduction);
   ~Trainer();
+  /// Memory of the queue's device that a trainer takes, in bytes.
+  static std::size_t bytes(const TrainingSection& section, const AutoencoderOptions& options);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;
 

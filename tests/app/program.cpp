@@ -52,6 +52,24 @@ pid_t start(const fs::path& folder, const std::vector<std::string>& words) {
   _exit(127);
 }
 
+/// The youngest process whose parent is `parent`, or `parent` when it has none.
+pid_t last_child_of(pid_t parent) {
+  pid_t youngest = 0;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    const std::string name = entry.path().filename();
+    if (name.find_first_not_of("0123456789") != std::string::npos) continue;
+    const std::string line = read_text(entry.path() / "stat");
+    const auto name_end = line.rfind(')');
+    if (name_end == std::string::npos) continue;
+    std::istringstream rest(line.substr(name_end + 1));
+    char state = 0;
+    pid_t its_parent = 0;
+    rest >> state >> its_parent;
+    if (its_parent == parent) youngest = std::max(youngest, std::stoi(name));
+  }
+  return youngest > 0 ? youngest : parent;
+}
+
 Outcome finish(const fs::path& folder, int status) {
   return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
           read_text(folder / "stdout.txt"), read_text(folder / "stderr.txt")};
@@ -119,12 +137,13 @@ Outcome run_program(const fs::path& folder, const std::vector<std::string>& argu
 }
 
 Outcome run_and_signal(const fs::path& folder, const std::vector<std::string>& arguments,
-                       int n_ranks, int signal, const std::function<bool()>& is_time) {
+                       int n_ranks, int signal, const std::function<bool()>& is_time,
+                       Target target) {
   const pid_t child = start(folder, command_line(arguments, n_ranks));
   int status = 0;
   while (!is_time() && waitpid(child, &status, WNOHANG) == 0)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  kill(child, signal);
+  kill(target == Target::one_rank && n_ranks > 0 ? last_child_of(child) : child, signal);
   waitpid(child, &status, 0);
   return finish(folder, status);
 }

@@ -20,10 +20,12 @@ struct Outcome {
 Outcome run_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
                     int n_ranks = 0);
 
-/// The same, with `signal` sent once `is_time` holds. With mpirun it goes there.
+/// Who gets a signal: the command (mpirun, where it is used), or the last of its ranks alone.
+enum class Target { command, one_rank };
+/// The same, with `signal` sent once `is_time` holds.
 Outcome run_and_signal(const std::filesystem::path& folder,
                        const std::vector<std::string>& arguments, int n_ranks, int signal,
-                       const std::function<bool()>& is_time);
+                       const std::function<bool()>& is_time, Target target = Target::command);
 
 /// A folder of its own for each test, deleted with its contents at the end.
 class Scratch {

@@ -102,6 +102,23 @@ TEST(ParallelPlan, CutsLargeSectionsIntoAMultipleOfTheTileGroups) {
   EXPECT_EQ(training_tiles(options, 1'000'000), 8);
 }
 
+TEST(ParallelPlan, AsManyModelsAreInFlightAsTheDeviceHasRoomFor) {
+  ComputeOptions options;
+  const std::optional<std::size_t> cpu, small = 1000, large = 100'000;
+
+  EXPECT_EQ(models_in_flight(options, cpu, 1, 20), 1);
+  EXPECT_EQ(models_in_flight(options, small, 2000, 20), 1);  // then it says what does not fit
+  EXPECT_EQ(models_in_flight(options, small, 400, 20), 2);   // nine tenths of it
+  EXPECT_EQ(models_in_flight(options, large, 400, 20), 8);
+  EXPECT_EQ(models_in_flight(options, large, 400, 3), 3);
+  options.models_in_flight = 5;
+  EXPECT_EQ(models_in_flight(options, cpu, 1, 20), 5);
+  EXPECT_EQ(models_in_flight(options, cpu, 1, 2), 2);
+  options.models_in_flight = 0;
+  options.tile_groups = 2;
+  EXPECT_EQ(models_in_flight(options, large, 400, 20), 1);
+}
+
 TEST(ReadableDuration, HasTheUnitOfItsSize) {
   EXPECT_EQ(readable_duration(0.04), "0.0 s");
   EXPECT_EQ(readable_duration(59.6), "1:00");

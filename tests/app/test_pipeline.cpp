@@ -1,9 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
+#include <thread>
 
 #include "app/program.hpp"
 #include "io/h5.hpp"
@@ -93,20 +96,36 @@ TEST_F(Pipeline, AnyNumberOfRanksAndThreadsGivesTheSameBits) {
   EXPECT_TRUE(contents.contains("obs/stamarker/codes"));
 }
 
-TEST_F(Pipeline, NumberOfModelGroupsChangesNoBitWhenRanksShareTiles) {
-  const std::vector<std::string> shared{"compute.tiles=2", "compute.tile_groups=2"};
+TEST_F(Pipeline, RanksThatShareTilesChangeNoBit) {
+  struct Case {
+    const char *tiles, *tile_groups;
+    int n_ranks;
+  };
+  for (const Case& c : {Case{"4", "2", 2}, Case{"4", "4", 4}, Case{"4", "2", 4}, Case{"6", "2", 2},
+                        Case{"6", "3", 3}}) {
+    const auto settings = [&](const std::string& groups) {
+      auto all = everything;
+      all.insert(all.end(), {std::string("compute.tiles=") + c.tiles,
+                             "compute.tile_groups=" + groups, "profile=reference"});
+      return all;
+    };
+    const std::string alone = std::string("alone_") + c.tiles;
+    if (!fs::exists(result(alone))) {
+      ASSERT_EQ(run(alone, settings("1")).exit_code, 0);
+    }
+    const std::string shared =
+        "shared_" + std::string(c.tiles) + c.tile_groups + std::to_string(c.n_ranks);
 
-  const Outcome on_two = run("two", shared, 2);
-  const Outcome on_four = run("four", shared, 4);
+    const Outcome outcome = run(shared, settings(c.tile_groups), c.n_ranks);
 
-  ASSERT_EQ(on_two.exit_code, 0) << on_two.error;
-  ASSERT_EQ(on_four.exit_code, 0) << on_four.error;
-  expect_same_results("two", "four");
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+    expect_same_results(alone, shared);
+  }
 }
 
-/// Tiles and the ranks that share them add up the same terms in another order: the loss of each of
-/// 20 epochs agrees to 1e-5.
-TEST_F(Pipeline, TilesAndTileGroupsChangeTheLossByRoundingOnly) {
+/// Another number of tiles adds up the same terms in another order: the loss of each of 20 epochs
+/// agrees to 1e-5.
+TEST_F(Pipeline, TilesChangeTheLossByRoundingOnly) {
   const auto losses = [&](const std::string& name, const std::vector<std::string>& settings,
                           int n_ranks) {
     EXPECT_EQ(run(name, settings, n_ranks, "prepare").exit_code, 0);
@@ -115,10 +134,8 @@ TEST_F(Pipeline, TilesAndTileGroupsChangeTheLossByRoundingOnly) {
     return h5::read<double>(file, "loss");
   };
   const std::vector<double> whole = losses("whole", {"compute.tiles=1"}, 0);
-  const std::vector<std::vector<double>> cut{
-      losses("two", {"compute.tiles=2"}, 0), losses("five", {"compute.tiles=5"}, 0),
-      losses("shared", {"compute.tiles=2", "compute.tile_groups=2"}, 2),
-      losses("shared_six", {"compute.tiles=6", "compute.tile_groups=3"}, 3)};
+  const std::vector<std::vector<double>> cut{losses("two", {"compute.tiles=2"}, 0),
+                                             losses("five", {"compute.tiles=5"}, 0)};
 
   for (const std::vector<double>& found : cut) {
     ASSERT_EQ(found.size(), 20u);
@@ -139,7 +156,9 @@ TEST_F(Pipeline, StagesOneByOneGiveTheResultOfAWholeRun) {
 }
 
 TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
-  const std::vector<std::string> settings{"autoencoder.epochs=400", "compute.tiles=2"};
+  // Saved from time to time, so that a file of a model in training tells when to send the signal.
+  const std::vector<std::string> settings{"autoencoder.epochs=400", "compute.tiles=2",
+                                          "compute.checkpoint_minutes=0.0001"};
   ASSERT_EQ(run("whole", settings).exit_code, 0);
   struct Case {
     int n_ranks, signal;
@@ -167,6 +186,102 @@ TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
     ASSERT_EQ(resumed.exit_code, 0) << resumed.error;
     expect_same_results("whole", name);
   }
+}
+
+TEST_F(Pipeline, KilledRunLosesNoMoreThanTheTimeSinceItsLastCheckpoint) {
+  const std::vector<std::string> settings{"autoencoder.epochs=300", "compute.tiles=2",
+                                          "compute.checkpoint_minutes=0.0001"};
+  ASSERT_EQ(run("whole", settings).exit_code, 0);
+  struct Case {
+    int n_ranks;
+    const char* more;
+  };
+  for (const auto& [n_ranks, more] :
+       {Case{0, "compute.models_in_flight=2"}, Case{2, "compute.tile_groups=1"},
+        Case{2, "compute.tile_groups=2"}}) {
+    const std::string name = "killed_" + std::to_string(n_ranks) + more;
+    const fs::path models = scratch_ / name / "models";
+    std::vector<std::string> all = settings;
+    all.emplace_back(more);
+
+    const Outcome killed = run_and_signal(
+        scratch_.path(), arguments(name, all), n_ranks, SIGKILL,
+        [&] { return fs::exists(models / "model_001.h5"); }, Target::one_rank);
+
+    EXPECT_NE(killed.exit_code, 0);
+    EXPECT_FALSE(fs::exists(result(name)));
+    int n_halfway = 0;
+    for (const auto& entry : fs::directory_iterator(models)) {
+      if (entry.path().extension() != ".h5") continue;  // half-written, under another name
+      const auto contents = contents_of(entry.path());
+      n_halfway += contents.contains("embedding") ? 0 : 1;
+      EXPECT_FALSE(contents.at("loss").starts_with("0 "));
+    }
+    EXPECT_GT(n_halfway, 0);
+    const Outcome resumed = run(name, all, n_ranks, "run", {"--resume"});
+    ASSERT_EQ(resumed.exit_code, 0) << resumed.error;
+    expect_same_results("whole", name);
+    for (const auto& entry : fs::directory_iterator(models))
+      EXPECT_EQ(entry.path().extension(), ".h5");
+  }
+}
+
+TEST_F(Pipeline, ModelsInFlightChangeNoBit) {
+  ASSERT_EQ(run("one", everything).exit_code, 0);
+  for (const char* n : {"2", "3", "20"}) {
+    auto settings = everything;
+    settings.push_back(std::string("compute.models_in_flight=") + n);
+
+    const Outcome outcome = run(std::string("flight_") + n, settings);
+
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+    expect_same_results("one", std::string("flight_") + n);
+  }
+}
+
+TEST_F(Pipeline, InterruptedRunSavesAllModelsInFlight) {
+  const std::vector<std::string> settings{"autoencoder.epochs=1000", "compute.models_in_flight=3"};
+  const fs::path models = scratch_ / "cut" / "models";
+
+  // No model is on the disk before the signal.
+  const Outcome cut = run_and_signal(scratch_.path(), arguments("cut", settings), 0, SIGTERM, [&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    return fs::exists(scratch_ / "cut" / "prepared.h5");
+  });
+
+  EXPECT_EQ(cut.exit_code, 75) << cut.out << cut.error;
+  for (const char* model : {"model_000.h5", "model_001.h5", "model_002.h5"}) {
+    ASSERT_TRUE(fs::exists(models / model));
+    EXPECT_FALSE(contents_of(models / model).contains("embedding"));
+  }
+  ASSERT_EQ(run("cut", settings, 0, "run", {"--resume"}).exit_code, 0);
+  ASSERT_EQ(run("whole", settings).exit_code, 0);
+  expect_same_results("whole", "cut");
+}
+
+TEST_F(Pipeline, SaysHowTheLossWentDown) {
+  const Outcome outcome = run("run");
+
+  double first = 0, last = 0, lowest = 0, highest = 0;
+  const auto at = outcome.out.find("trained    3 models, 20 epochs each: mean loss");
+  ASSERT_NE(at, std::string::npos) << outcome.out;
+  ASSERT_EQ(std::sscanf(outcome.out.c_str() + at,
+                        "trained    3 models, 20 epochs each: mean loss %lf at first, %lf at last "
+                        "(%lf to %lf over models)",
+                        &first, &last, &lowest, &highest),
+            4);
+  double mean_first = 0, mean_last = 0;
+  for (const char* model : {"model_000.h5", "model_001.h5", "model_002.h5"}) {
+    const h5::File file = h5::open_to_read((scratch_ / "run/models" / model).string());
+    const auto loss = h5::read<double>(file, "loss");
+    mean_first += loss.front() / 3;
+    mean_last += loss.back() / 3;
+    EXPECT_GE(loss.back(), lowest - 1e-5);
+    EXPECT_LE(loss.back(), highest + 1e-5);
+  }
+  EXPECT_NEAR(first, mean_first, 1e-5);
+  EXPECT_NEAR(last, mean_last, 1e-5);
+  EXPECT_LT(last, first);
 }
 
 TEST_F(Pipeline, FinishedRunIsLeftAlone) {

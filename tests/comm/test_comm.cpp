@@ -54,6 +54,38 @@ TEST(Comm, NumbersTheRanksOfAMachine) {
   EXPECT_EQ(world.rank_on_machine(), world.rank()) << "tests run on one machine";
 }
 
+/// Rank r has 1 + r % 2 rows; the combination is no sum, so that order and place of rows show.
+TEST(Comm, CombinesTheRowsOfAllRanksColumnByColumn) {
+  const Comm world(MPI_COMM_WORLD);
+  for (const std::size_t n : {std::size_t{1}, std::size_t{2}, std::size_t{1001},
+                              (std::size_t{3} << 20) + 5}) {  // more than one piece
+    std::vector<int> n_rows;
+    for (int r = 0; r < world.size(); ++r) n_rows.push_back(1 + r % 2);
+    const auto value = [](int row, std::size_t k) {
+      return static_cast<double>(row + 1) + 0.001 * static_cast<double>(k);
+    };
+    const auto from_last_on = [](auto row_of, int n_all) {
+      double total = 0;
+      for (int row = n_all; row-- > 0;) total = 0.5 * total + row_of(row);
+      return total;
+    };
+    const int first = std::accumulate(n_rows.begin(), n_rows.begin() + world.rank(), 0);
+    const int n_all = std::accumulate(n_rows.begin(), n_rows.end(), 0);
+    std::vector<double> rows(n * n_rows[world.rank()]);
+    for (std::size_t k = 0; k < rows.size(); ++k)
+      rows[k] = value(first + static_cast<int>(k / n), k % n);
+
+    world.combine_rows<double>(rows, n, n_rows, [&](std::span<double> all, std::size_t width) {
+      ASSERT_EQ(all.size(), n_all * width);
+      for (std::size_t k = 0; k < width; ++k)
+        all[k] = from_last_on([&](int row) { return all[row * width + k]; }, n_all);
+    });
+
+    for (std::size_t k = 0; k < n; ++k)
+      ASSERT_EQ(rows[k], from_last_on([&](int row) { return value(row, k); }, n_all)) << k;
+  }
+}
+
 TEST(Comm, BlocksCoverAllItemsOnce) {
   for (const int n_items : {0, 1, 5, 20})
     for (const int n_ranks : {1, 2, 3, 7}) {

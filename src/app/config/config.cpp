@@ -190,6 +190,12 @@ void ComputeOptions::validate() const {
     throw InputError(
         fmt::format("compute.tiles = {} (must be auto or a multiple of compute.tile_groups = {})",
                     tiles, tile_groups));
+  if (models_in_flight < 0)
+    throw InputError(fmt::format("compute.models_in_flight = {} (must be 1 or more, or auto)",
+                                 models_in_flight));
+  if (checkpoint_minutes < 0)
+    throw InputError(
+        fmt::format("compute.checkpoint_minutes = {} (must be 0 or more)", checkpoint_minutes));
 }
 
 void Config::validate() const {

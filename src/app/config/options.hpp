@@ -20,12 +20,15 @@ enum class EmbeddingOutput { none, all };
 using DeviceChoice = std::optional<Device>;
 
 /// Where and how the work is done. Only `tiles` and `precision` touch the bits of a result.
+/// `tiles: auto` follows `tile_groups`.
 struct ComputeOptions {
   DeviceChoice device;
   Precision precision = Precision::fp32;
   int threads = 0;      // of a rank; 0: the cores it may use, shared out over the ranks of the node
   int tiles = 0;        // a section is trained in; 0: one for each rank of a tile group
   int tile_groups = 1;  // ranks that share the tiles of one section
+  int models_in_flight = 0;        // trained side by side on a rank; 0: as the device has room
+  double checkpoint_minutes = 10;  // between saves of models in training; 0: no such saves
   EmbeddingOutput embeddings = EmbeddingOutput::none;
 
   void validate() const;  // throws InputError naming the key (compute.<field>)

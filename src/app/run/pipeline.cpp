@@ -238,8 +238,9 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
   const Device device = device_of(world, config.compute, log);
   const BackendOptions backend_options{.precision = config.compute.precision,
                                        .local_rank = world.rank_on_machine()};
+  const auto make_queue = [&] { return make_backend(device, backend_options); };
   std::unique_ptr<Backend> backend;
-  world.together([&] { backend = make_backend(device, backend_options); });
+  world.together([&] { backend = make_queue(); });
   std::string checksum;
   world.on_root([&] { checksum = input_checksum(config.input.path); });
   checksum = world.broadcast(checksum);
@@ -252,6 +253,7 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
                  .fingerprints = fingerprints,
                  .log = log,
                  .backend = *backend,
+                 .make_queue = make_queue,
                  .plan = plan,
                  .n_threads = n_threads,
                  .input_checksum = checksum,

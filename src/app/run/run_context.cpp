@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "app/run/interruption.hpp"
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
@@ -24,6 +26,16 @@ int training_tiles(const ComputeOptions& options, int n_spots) {
   if (options.tiles > 0) return options.tiles;
   const int fewest = (n_spots + most_spots - 1) / most_spots;
   return (fewest + options.tile_groups - 1) / options.tile_groups * options.tile_groups;
+}
+
+int models_in_flight(const ComputeOptions& options, std::optional<std::size_t> free,
+                     std::size_t model_bytes, int n_models) {
+  if (options.models_in_flight > 0) return std::min(options.models_in_flight, n_models);
+  constexpr std::size_t most = 8;
+  if (!free || options.tile_groups > 1) return 1;
+  const std::size_t usable = *free / 10 * 9;  // the rest for the libraries' own workspaces
+  const auto n = static_cast<int>(std::clamp<std::size_t>(usable / model_bytes, 1, most));
+  return std::min(n, n_models);
 }
 
 const PreparedData& RunContext::data() {

@@ -1,4 +1,6 @@
 #pragma once
+#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +31,12 @@ struct ParallelPlan {
 /// most 50,000 spots, some 0.5 GB of activations at H 512.
 int training_tiles(const ComputeOptions& options, int n_spots);
 
+/// compute.models_in_flight, or for `auto` as many as fit into the free bytes of a device that has
+/// memory of its own, 8 at most; 1 on a CPU, and where ranks share tiles. One at least, n_models at
+/// most. model_bytes: what one model takes.
+int models_in_flight(const ComputeOptions& options, std::optional<std::size_t> free,
+                     std::size_t model_bytes, int n_models);
+
 /// What the stages of one run share.
 struct RunContext {
   const Comm& world;
@@ -37,6 +45,7 @@ struct RunContext {
   const Fingerprints& fingerprints;
   Log& log;
   Backend& backend;
+  std::function<std::unique_ptr<Backend>()> make_queue;  // another backend of the same device
   ParallelPlan plan;
   int n_threads = 1;
   std::string input_checksum;

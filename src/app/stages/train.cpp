@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <memory>
 #include <optional>
 
 #include "app/run/interruption.hpp"
@@ -13,6 +15,13 @@
 
 namespace stamarker {
 namespace {
+
+/// A model in training and the queue that it has to itself.
+struct Flight {
+  Backend* queue = nullptr;
+  int model = 0;
+  std::unique_ptr<Trainer> trainer;  // none: free for the next model
+};
 
 /// The ranks of one model group at work on their models.
 class GroupTraining {
@@ -26,57 +35,124 @@ class GroupTraining {
 
   /// Trains what is not trained yet; ends early, with everything saved, when asked to.
   void train_all(const PreparedData& data) {
-    for (int m = models_.begin; m < models_.end; ++m) {
-      const bool is_there = file_is_current(m);
-      if (is_there && is_complete_model(run_.directory.model(m))) continue;
-      if (!section_)
-        section_.emplace(run_.backend, data, training_tiles(run_.config.compute, data.n_spots()),
-                         run_.plan.tile_rank, run_.plan.n_tile_ranks);
-      if (!train(m, data.n_spots(), is_there)) return;
+    std::vector<int> waiting;
+    for (int m = models_.end; m-- > models_.begin;)
+      if (!file_is_current(m) || !is_complete_model(run_.directory.model(m))) waiting.push_back(m);
+    if (waiting.empty()) return;
+    section_.emplace(run_.backend, data, training_tiles(run_.config.compute, data.n_spots()),
+                     run_.plan.tile_rank, run_.plan.n_tile_ranks);
+    n_spots_ = data.n_spots();
+    n_done_ = models_.size() - static_cast<int>(waiting.size());
+    make_flights(static_cast<int>(waiting.size()));
+    while (launch(waiting)) {
+      advance();
+      for (Flight& flight : flights_)
+        if (flight.trainer && flight.trainer->is_done()) finish(flight);
+      const Due due = what_is_due();
+      if (due == Due::nothing) continue;
+      for (Flight& flight : flights_)
+        if (flight.trainer) save(flight);
+      if (due == Due::end) return;
+      last_save_ = Clock::now();
     }
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  enum class Due { nothing, checkpoint, end };
+
   int epochs() const { return run_.config.autoencoder.epochs; }
 
   bool file_is_current(int m) const {
     return fingerprint_of_file(run_.directory.model(m)) == run_.fingerprints.of(Stage::train);
   }
 
-  /// False when it was asked to end before the last epoch.
-  bool train(int m, int n_spots, bool continues) {
-    Trainer trainer(run_.backend, *section_, run_.config.autoencoder, run_.config.seed, m, sum_);
-    if (continues) trainer.restore(read_model(run_.directory.model(m)).state);
-    std::string failure;
-    while (!trainer.is_done() && failure.empty()) {
-      trainer.enqueue(1);
-      trainer.wait();
-      const double loss = trainer.loss().back();
-      if (!std::isfinite(loss))
-        failure = fmt::format(
-            "autoencoder.learning_rate = {} (the loss of model {} is no number "
-            "after {} epochs; use a smaller one)",
-            run_.config.autoencoder.learning_rate, m, trainer.epoch());
-      report(m, trainer.epoch(), loss);
-      if (any_is_interrupted()) break;
+  void make_flights(int n_waiting) {
+    const int n = models_in_flight(run_.config.compute, run_.backend.free_bytes(),
+                                   Trainer::bytes(*section_, run_.config.autoencoder), n_waiting);
+    flights_.resize(static_cast<std::size_t>(n));
+    for (Flight& flight : flights_) {
+      if (&flight != flights_.data()) queues_.push_back(run_.make_queue());
+      flight.queue = queues_.empty() ? &run_.backend : queues_.back().get();
     }
-    group_.agree(failure);
-    ModelFile model{trainer.state(), n_spots, {}};
+  }
+
+  /// Gives waiting models, the last first, to flights that are free. False when none is in flight.
+  bool launch(std::vector<int>& waiting) {
+    for (Flight& flight : flights_) {
+      if (flight.trainer || waiting.empty()) continue;
+      const int m = flight.model = waiting.back();
+      waiting.pop_back();
+      flight.trainer = std::make_unique<Trainer>(*flight.queue, *section_, run_.config.autoencoder,
+                                                 run_.config.seed, m, sum_);
+      if (file_is_current(m)) flight.trainer->restore(read_model(run_.directory.model(m)).state);
+    }
+    return std::ranges::any_of(flights_, [](const Flight& f) { return f.trainer != nullptr; });
+  }
+
+  /// Some epochs of all models in flight. A device with a queue of its own is left to itself for a
+  /// while, as it would otherwise wait for the host after every epoch.
+  void advance() {
+    const int n = run_.backend.free_bytes() ? 16 : 1;
+    for (const Flight& flight : flights_)
+      if (flight.trainer) flight.trainer->enqueue(n);
+    std::string failure;
+    for (const Flight& flight : flights_) {
+      if (!flight.trainer) continue;
+      flight.trainer->wait();
+      if (failure.empty()) failure = failure_of(flight);
+      report(flight);
+    }
+    if (!failure.empty()) throw InputError(failure);  // on every rank of the group
+  }
+
+  std::string failure_of(const Flight& flight) const {
+    const std::vector<double>& loss = flight.trainer->loss();
+    const auto bad = std::ranges::find_if(loss, [](double l) { return !std::isfinite(l); });
+    if (bad == loss.end()) return {};
+    return fmt::format(
+        "autoencoder.learning_rate = {} (the loss of model {} is no number "
+        "after {} epochs; use a smaller one)",
+        run_.config.autoencoder.learning_rate, flight.model, bad - loss.begin() + 1);
+  }
+
+  /// The same on every rank of the group.
+  Due what_is_due() const {
+    const double minutes = run_.config.compute.checkpoint_minutes;
+    const std::chrono::duration<double, std::ratio<60>> passed = Clock::now() - last_save_;
+    Due due = minutes > 0 && passed.count() >= minutes ? Due::checkpoint : Due::nothing;
+    if (is_interrupted()) due = Due::end;
+    return group_.size() == 1 ? due : static_cast<Due>(group_.max(static_cast<int>(due)));
+  }
+
+  void save(const Flight& flight) {
+    Trainer& trainer = *flight.trainer;
+    ModelFile model{trainer.state(), n_spots_, {}};
     if (trainer.is_done()) model.embedding = trainer.embedding();
-    group_.on_root(
-        [&] { write_model(run_.directory.model(m), run_.fingerprints.of(Stage::train), model); });
-    return trainer.is_done();
+    group_.on_root([&] {
+      write_model(run_.directory.model(flight.model), run_.fingerprints.of(Stage::train), model);
+    });
   }
 
-  bool any_is_interrupted() const {
-    return group_.size() == 1 ? is_interrupted() : group_.max(is_interrupted() ? 1 : 0) == 1;
+  void finish(Flight& flight) {
+    save(flight);
+    flight.trainer.reset();
+    ++n_done_;
   }
 
-  void report(int m, int epoch, double loss) {
-    const int before = m - models_.begin;
-    progress_.at(static_cast<double>(before) * epochs() + epoch, [&] {
-      return fmt::format("model {} of {} on this rank, epoch {} of {}, loss {:.5f}", before + 1,
-                         models_.size(), epoch, epochs(), loss);
+  void report(const Flight& of) {
+    double done = static_cast<double>(n_done_) * epochs();
+    int n_flying = 0;
+    for (const Flight& flight : flights_) {
+      if (!flight.trainer) continue;
+      done += flight.trainer->epoch();
+      ++n_flying;
+    }
+    progress_.at(done, [&] {
+      return fmt::format("model {} of {} on this rank{}, epoch {} of {}, loss {:.5f}",
+                         of.model - models_.begin + 1, models_.size(),
+                         n_flying > 1 ? fmt::format(" and {} beside it", n_flying - 1) : "",
+                         of.trainer->epoch(), epochs(), of.trainer->loss().back());
     });
   }
 
@@ -85,22 +161,30 @@ class GroupTraining {
   TileSum sum_;
   Block models_;
   Progress progress_;
+  std::vector<std::unique_ptr<Backend>> queues_;  // of the second flight on
   std::optional<TrainingSection> section_;
+  int n_spots_ = 0, n_done_ = 0;
+  std::vector<Flight> flights_;
+  Clock::time_point last_save_ = Clock::now();
 };
 
 void report_losses(const RunContext& run) {
   run.world.on_root([&] {
-    double lowest = INFINITY, highest = -INFINITY;
+    double first = 0, last = 0, lowest = INFINITY, highest = -INFINITY;
     for (int m = 0; m < run.config.models; ++m) {
       const std::vector<double> loss = read_model_losses(run.directory.model(m));
       if (loss.empty()) return;
+      first += loss.front() / run.config.models;
+      last += loss.back() / run.config.models;
       lowest = std::min(lowest, loss.back());
       highest = std::max(highest, loss.back());
       run.log.file_only(fmt::format("model {}: loss {:.6f} at first, {:.6f} after {} epochs", m,
                                     loss.front(), loss.back(), loss.size()));
     }
-    run.log.info(fmt::format("trained    {} models, {} epochs each, loss {:.5f} to {:.5f}",
-                             run.config.models, run.config.autoencoder.epochs, lowest, highest));
+    run.log.info(fmt::format(
+        "trained    {} models, {} epochs each: mean loss {:.5f} at first, {:.5f} at last ({:.5f} "
+        "to {:.5f} over models)",
+        run.config.models, run.config.autoencoder.epochs, first, last, lowest, highest));
   });
 }
 
