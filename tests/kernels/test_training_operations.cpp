@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <numeric>
+#include <tuple>
 #include <utility>
 
 #include "kernels/kernel_test.hpp"
@@ -328,6 +329,29 @@ TEST_P(TrainingOperations, DrawsDependOnTheSpotOnly) {
   const auto whole = sources_of(all), part = sources_of(some);
 
   for (int i = 0; i < 40; ++i) EXPECT_EQ(part[i], whole[60 + i]);
+}
+
+TEST_P(TrainingOperations, DrawsAreThoseOfTheCpu) {
+  const Tile tile = [] {
+    std::vector<std::int32_t> own(90);
+    std::iota(own.begin(), own.end(), 20);
+    return make_tile(ring_graph(150, 9), own, Halo::sources);
+  }();
+  const SparseRows expression = random_expression(150);
+  const auto draw_on = [&](Backend& on) {
+    const DeviceTile device_tile(on, tile, expression);
+    const TileView view = device_tile.view();
+    const auto n = static_cast<std::size_t>(tile.n_attending);
+    const std::int32_t done = 7;
+    const Buffer<std::int32_t> epoch(on, std::span(&done, 1));
+    Buffer<std::int32_t> source(on, n), target(on, n);
+    Buffer<std::int64_t> start(on, static_cast<std::size_t>(tile.n_spots()) + 1), edge(on, n);
+    on.sample_neighbors(view.graph, view.spot, {1, 2, Purpose::neighbor}, epoch.span(),
+                        source.span(), start.span(), target.span(), edge.span());
+    return std::tuple(source.to_host(), start.to_host(), target.to_host(), edge.to_host());
+  };
+
+  EXPECT_EQ(draw_on(*backend), draw_on(*make_backend(Device::cpu)));
 }
 
 INSTANTIATE_TEST_SUITE_P(On, TrainingOperations, ::testing::ValuesIn(available_devices()),
