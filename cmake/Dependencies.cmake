@@ -62,8 +62,8 @@ if(STM_CUDA)
   set(CMAKE_CUDA_STANDARD 20)
   set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
   find_package(CUDAToolkit REQUIRED)
+  # NCCL itself is loaded where several GPUs train one section.
   find_path(NCCL_INCLUDE_DIR nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} REQUIRED)
-  find_library(NCCL_LIBRARY nccl HINTS ${CUDAToolkit_LIBRARY_DIR} REQUIRED)
   target_compile_options(stamarker_flags INTERFACE
     "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-lineinfo;-Xcompiler=-Wall,-Wextra>"
     "$<$<COMPILE_LANGUAGE:CUDA>:-gencode=arch=compute_80,code=[compute_80,sm_80]>"
@@ -72,5 +72,5 @@ if(STM_CUDA)
     "$<$<AND:$<COMPILE_LANGUAGE:CUDA>,$<BOOL:${STM_WERROR}>>:-Werror=all-warnings>")
   add_library(stamarker_cuda INTERFACE)
   target_include_directories(stamarker_cuda SYSTEM INTERFACE ${CUDAToolkit_INCLUDE_DIRS} ${NCCL_INCLUDE_DIR})
-  target_link_libraries(stamarker_cuda INTERFACE CUDA::cudart_static CUDA::cublas ${NCCL_LIBRARY})
+  target_link_libraries(stamarker_cuda INTERFACE CUDA::cudart_static CUDA::cublas ${CMAKE_DL_LIBS})
 endif()

@@ -179,6 +179,8 @@ class Backend {
   virtual void clear(void* device, std::size_t bytes) = 0;  // to zero
   /// Which instruction sets or device the kernels run on, for the log.
   virtual std::string description() const = 0;
+  /// Tells the devices of a machine apart; empty where memory is the host's.
+  virtual std::string device_id() const { return {}; }
   /// Bytes still free on a device with memory of its own; nothing where that is the host's.
   virtual std::optional<std::size_t> free_bytes() const { return {}; }
 

@@ -39,6 +39,7 @@ class CudaBackend : public Backend {
   void download(const void* device, void* host, std::size_t bytes) override;
   void clear(void* device, std::size_t bytes) override;
   std::string description() const override;
+  std::string device_id() const override { return limits_.bus_id; }
   std::optional<std::size_t> free_bytes() const override { return free_memory(); }
   std::unique_ptr<Recording> record(std::function<void()> enqueue) override;
 
@@ -79,12 +80,13 @@ class CudaBackend : public Backend {
                            Matrix d_z) override;
   void input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) override;
 
+  Queue queue() const { return queue_; }
+
  private:
   friend class CudaRecording;
   void* acquire(std::size_t bytes) override { return acquire_memory(bytes); }
   void release(void* p) noexcept override { release_memory(p); }
 
-  Queue queue() const { return queue_; }
   int n_processors() const { return limits_.n_processors; }
   std::size_t most_shared_bytes() const { return limits_.shared_bytes_per_block; }
   /// Memory for one operation in passing: at least n elements, until the next call.
