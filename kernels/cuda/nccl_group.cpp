@@ -14,7 +14,8 @@ namespace {
 /// NCCL, loaded when it is first asked for: programs on one GPU start without it.
 struct Nccl {
   void* library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
-  decltype(&ncclGetUniqueId) get_unique_id = function<decltype(&ncclGetUniqueId)>("ncclGetUniqueId");
+  decltype(&ncclGetUniqueId) get_unique_id =
+      function<decltype(&ncclGetUniqueId)>("ncclGetUniqueId");
   decltype(&ncclCommInitRank) init_rank = function<decltype(&ncclCommInitRank)>("ncclCommInitRank");
   decltype(&ncclCommDestroy) destroy = function<decltype(&ncclCommDestroy)>("ncclCommDestroy");
   decltype(&ncclGroupStart) group_start = function<decltype(&ncclGroupStart)>("ncclGroupStart");

@@ -1,31 +1,37 @@
 #pragma once
+#include <memory>
+
 #include "comm/comm.hpp"
+#include "kernels/device_group.hpp"
 #include "model/trainer.hpp"
 
 namespace stamarker {
 
-/// The ranks of a tile group, with backends whose memory is the host's.
+/// The ranks of a tile group. Where the backend's memory is the host's they sum it by MPI; where
+/// each has a GPU to itself, by NCCL and on the device; where ranks share a GPU, through the host.
+/// All ways add along the same tree.
 class TileSum : public TileReduction {
  public:
-  explicit TileSum(const Comm& group) : group_(group) {}
+  /// Collective over the group. `queue` is that of the trainer, and outlives this.
+  TileSum(const Comm& group, Backend& queue);
+
   void sum(const TileTree& tree, DeviceMatrix<float> parts) override { combine(tree, parts); }
   void sum(const TileTree& tree, DeviceMatrix<double> parts) override { combine(tree, parts); }
   void fill(std::span<float> values) override { group_.sum_in_rank_order(values); }
 
  private:
   template <class T>
-  void combine(const TileTree& tree, DeviceMatrix<T> parts) {
-    if (group_.size() == 1) return;
-    group_.combine_rows<T>(std::span<T>(parts.data, parts.size()),
-                           static_cast<std::size_t>(parts.n_cols), tree.n_parts(),
-                           [&](std::span<T> all, std::size_t width) {
-                             for (const auto& [to, from] : tree.additions())
-                               for (std::size_t k = 0; k < width; ++k)
-                                 all[to * width + k] += all[from * width + k];
-                           });
-  }
+  void combine(const TileTree& tree, DeviceMatrix<T> parts);
+  template <class T>
+  void combine_on_device(const TileTree& tree, DeviceMatrix<T> parts);
+  template <class T>
+  void combine_on_host(const TileTree& tree, std::span<T> parts, std::size_t width) const;
 
   const Comm& group_;
+  Backend& queue_;
+  std::unique_ptr<DeviceGroup> devices_;
+  Backend::Memory gathered_;  // parts of all ranks, on the device
+  std::size_t n_gathered_bytes_ = 0;
 };
 
 }  // namespace stamarker

@@ -29,7 +29,7 @@ class GroupTraining {
   GroupTraining(RunContext& run, const Comm& group)
       : run_(run),
         group_(group),
-        sum_(group),
+        sum_(group, run.backend),
         models_(block_of(run.plan.group, run.plan.n_groups, run.config.models)),
         progress_(run.log, "train", static_cast<double>(models_.size()) * epochs()) {}
 
