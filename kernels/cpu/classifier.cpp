@@ -6,6 +6,7 @@
 #include "base/error.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/rows.hpp"
 #include "kernels/cpu/update.hpp"
 
 namespace stamarker {
@@ -42,7 +43,7 @@ class Mlp {
       gemm(Transpose::no, Transpose::yes, n, out, in, 1, value_[l].data(), in, weight, in, 1,
            to.data(), out);
       if (l + 1 < view_.n_layers && view_.activation == Activation::elu)
-        for (float& v : to) v = elu(v);
+        rows::elu_in_place(to.size(), to.data());
     }
   }
 
@@ -84,36 +85,55 @@ double cross_entropy(int n, int n_classes, const std::int32_t* label, std::vecto
   for (int i = 0; i < n; ++i) {
     float* row = logits.data() + static_cast<std::size_t>(i) * n_classes;
     const float top = *std::max_element(row, row + n_classes);
-    const float own = row[label[i]] - top;
+    for (int c = 0; c < n_classes; ++c) row[c] -= top;
+    loss -= row[label[i]];
+  }
+  rows::exp_in_place(logits.size(), logits.data());
+  for (int i = 0; i < n; ++i) {
+    float* row = logits.data() + static_cast<std::size_t>(i) * n_classes;
     float total = 0;
-    for (int c = 0; c < n_classes; ++c) total += row[c] = std::exp(row[c] - top);
-    loss += std::log(total) - own;
-    for (int c = 0; c < n_classes; ++c)
-      row[c] = (row[c] / total - (c == label[i] ? 1.0f : 0.0f)) / static_cast<float>(n);
+    for (int c = 0; c < n_classes; ++c) total += row[c];
+    loss += std::log(total);
+    const float scale = 1 / (total * static_cast<float>(n));
+    for (int c = 0; c < n_classes; ++c) row[c] *= scale;
+    row[label[i]] -= 1 / static_cast<float>(n);
   }
   return loss / n;
 }
 
-/// Softmax of each column over the batch, cross-entropy of that; logits become the gradient.
+/// Softmax of each column over the batch, cross-entropy of that; logits become the gradient. Sums
+/// run over the rows in order, for all classes side by side.
 double batch_softmax_loss(int n, int n_classes, const std::int32_t* label,
                           std::vector<float>& logits) {
-  for (int c = 0; c < n_classes; ++c) {
-    float top = logits[c], total = 0;
-    for (int i = 1; i < n; ++i) top = std::max(top, logits[std::size_t(i) * n_classes + c]);
-    for (int i = 0; i < n; ++i) {
-      float& v = logits[std::size_t(i) * n_classes + c];
-      total += v = std::exp(v - top);
-    }
-    for (int i = 0; i < n; ++i) logits[std::size_t(i) * n_classes + c] /= total;
-  }
-  const std::vector<float> share = logits;
+  const auto each_row = [&](std::vector<float>& of, auto use) {
+    for (int i = 0; i < n; ++i) use(i, of.data() + static_cast<std::size_t>(i) * n_classes);
+  };
+  std::vector<float> top(logits.begin(), logits.begin() + n_classes), total(n_classes, 0.0f);
+  each_row(logits, [&](int, const float* row) {
+    for (int c = 0; c < n_classes; ++c) top[c] = std::max(top[c], row[c]);
+  });
+  each_row(logits, [&](int, float* row) {
+    for (int c = 0; c < n_classes; ++c) row[c] -= top[c];
+  });
+  rows::exp_in_place(logits.size(), logits.data());
+  each_row(logits, [&](int, const float* row) {
+    for (int c = 0; c < n_classes; ++c) total[c] += row[c];
+  });
+  for (float& t : total) t = 1 / t;
+  each_row(logits, [&](int, float* row) {
+    for (int c = 0; c < n_classes; ++c) row[c] *= total[c];
+  });
+
+  std::vector<float> share = logits, mean(n_classes, 0.0f);
   const double loss = cross_entropy(n, n_classes, label, logits);
-  for (int c = 0; c < n_classes; ++c) {
-    float mean = 0;
-    for (std::size_t k = c; k < share.size(); k += n_classes) mean += share[k] * logits[k];
-    for (std::size_t k = c; k < share.size(); k += n_classes)
-      logits[k] = share[k] * (logits[k] - mean);
-  }
+  each_row(logits, [&](int i, const float* row) {
+    const float* p = share.data() + static_cast<std::size_t>(i) * n_classes;
+    for (int c = 0; c < n_classes; ++c) mean[c] += p[c] * row[c];
+  });
+  each_row(logits, [&](int i, float* row) {
+    const float* p = share.data() + static_cast<std::size_t>(i) * n_classes;
+    for (int c = 0; c < n_classes; ++c) row[c] = p[c] * (row[c] - mean[c]);
+  });
   return loss;
 }
 

@@ -113,6 +113,11 @@ void dots(int first, int last, const float* in, int width, const float* a, float
   for (std::size_t k = 0; k < n; ++k) h[k] = elu(h[k]);
 }
 
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void exp_in_place(
+    std::size_t n, float* x) {
+  for (std::size_t k = 0; k < n; ++k) x[k] = fast_exp(x[k]);
+}
+
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void scale(
     std::size_t n, float factor, const float* __restrict in, float* __restrict out) {
   for (std::size_t k = 0; k < n; ++k) out[k] = factor * in[k];

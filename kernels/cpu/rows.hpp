@@ -42,6 +42,9 @@ void times_elu_slope(std::size_t n, const float* g, float* h);
 /// h = elu(h).
 void elu_in_place(std::size_t n, float* h);
 
+/// x = exp(x), see fast_exp.
+void exp_in_place(std::size_t n, float* x);
+
 /// out = factor in.
 void scale(std::size_t n, float factor, const float* in, float* out);
 
