@@ -1,4 +1,5 @@
-// Training of one model's classifier as the pipeline does it: 4226 spots, 30 -> 30 -> 7, 300 epochs.
+// Training of one model's classifier as the pipeline does it: 4226 spots, 30 -> 30 -> 7, 300
+// epochs.
 //   build/release/bench/bench_classifier
 //   OMP_NUM_THREADS sets the threads.
 #include <benchmark/benchmark.h>

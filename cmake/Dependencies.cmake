@@ -18,6 +18,13 @@ find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
 find_package(Threads REQUIRED)
 
+# hnswlib: neighbours in large embeddings. Headers alone; the distance function is ours, chosen by
+# the processor at run time, where theirs are chosen when they are compiled.
+find_path(HNSWLIB_INCLUDE_DIR hnswlib/hnswlib.h REQUIRED)
+add_library(stamarker_hnswlib INTERFACE)
+target_include_directories(stamarker_hnswlib SYSTEM INTERFACE ${HNSWLIB_INCLUDE_DIR})
+target_compile_definitions(stamarker_hnswlib INTERFACE NO_MANUAL_VECTORIZATION)
+
 # oneDNN: sgemm with kernels chosen by the processor's features. Not by find_package: its own CMake
 # file asks for OpenCL headers, which sgemm does not need.
 find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h REQUIRED)

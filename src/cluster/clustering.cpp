@@ -23,19 +23,21 @@ void ClusteringOptions::validate() const {
                     n_neighbors));
 }
 
-std::vector<std::int32_t> cluster(std::span<const float> embedding, int n_latent,
-                                  const ClusteringOptions& options, std::uint32_t seed, int model,
-                                  int n_domains) {
+Clusters cluster(std::span<const float> embedding, int n_latent, const ClusteringOptions& options,
+                 std::uint32_t seed, int model, int n_domains) {
   options.validate();
   const RandomKey key{seed, static_cast<std::uint32_t>(model), Purpose::clustering};
   if (options.method == ClusterMethod::mclust) {
     const int n_components = options.n_components > 0 ? options.n_components : n_domains;
-    return numbered_by_size(
-        fit_mixture(embedding, n_latent, n_components, options.n_init, key).labels);
+    const auto mixture = fit_mixture(embedding, n_latent, n_components, options.n_init, key);
+    return {numbered_by_size(mixture.labels)};
   }
-  const NeighborGraph graph = neighbor_graph(embedding, n_latent, options.n_neighbors);
+  const auto n_spots = static_cast<int>(embedding.size() / n_latent);
+  const NeighborGraph graph =
+      neighbor_graph(embedding, n_latent, options.n_neighbors, search_for(n_spots));
   const auto method = options.method == ClusterMethod::louvain ? louvain : leiden;
-  return numbered_by_size(method(graph, options.resolution, options.n_init, key).labels);
+  return {numbered_by_size(method(graph, options.resolution, options.n_init, key).labels),
+          graph.recall};
 }
 
 }  // namespace stamarker

@@ -101,20 +101,73 @@ void check_points(std::span<const float> points, int n_dims) {
         "autoencoder.learning_rate)");
 }
 
+/// How many of its nearest points each point keeps: those whose weight is not 0.
+std::vector<int> n_kept(const NearestPoints& nearest, int n) {
+  const std::span<const double> distances(nearest.distance);
+  const std::size_t n_nearest = distances.size() / n;
+  double mean = 0;
+  for (const double d : distances) mean += d / (static_cast<double>(n) * (n_nearest + 1.0));
+  std::vector<int> kept(static_cast<std::size_t>(n));
+#pragma omp parallel for schedule(static)
+  for (int i = 0; i < n; ++i) {
+    const auto of_point = distances.subspan(i * n_nearest, n_nearest);
+    const double reach = farthest_with_weight(of_point, mean);
+    kept[i] = static_cast<int>(std::ranges::upper_bound(of_point, reach) - of_point.begin());
+  }
+  return kept;
+}
+
+/// Edges both ways between every point and the nearest that it keeps, each once.
+void connect(const NearestPoints& nearest, int n, NeighborGraph& graph) {
+  const std::size_t n_nearest = nearest.index.size() / n;
+  const std::vector<int> kept = n_kept(nearest, n);
+  const auto each_edge = [&](auto use) {
+    for (int i = 0; i < n; ++i)
+      for (int k = 0; k < kept[i]; ++k) {
+        use(i, nearest.index[i * n_nearest + k]);
+        use(nearest.index[i * n_nearest + k], i);
+      }
+  };
+  std::vector<std::int64_t> next(static_cast<std::size_t>(n) + 1, 0);
+  each_edge([&](int i, int) { ++next[i + 1]; });
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<std::int32_t>& neighbor = graph.neighbor;
+  neighbor.resize(next[n]);
+  const std::vector<std::int64_t> start = next;
+  each_edge([&](int i, int j) { neighbor[next[i]++] = j; });
+
+  std::int64_t end = 0;  // of what is kept: an edge found from both ends stands twice
+  for (int i = 0; i < n; ++i) {
+    const auto first = neighbor.begin() + start[i], last = neighbor.begin() + start[i + 1];
+    std::sort(first, last);
+    end = std::unique_copy(first, last, neighbor.begin() + end) - neighbor.begin();
+    graph.row_start.push_back(end);
+  }
+  neighbor.resize(end);
+}
+
 }  // namespace
 
 NearestPoints nearest_points(std::span<const float> points, int n_dims, int n_nearest) {
+  std::vector<std::int32_t> all(points.size() / n_dims);
+  std::iota(all.begin(), all.end(), 0);
+  return nearest_points(points, n_dims, n_nearest, all);
+}
+
+NearestPoints nearest_points(std::span<const float> points, int n_dims, int n_nearest,
+                             std::span<const std::int32_t> of) {
   check_points(points, n_dims);
   const int n = static_cast<int>(points.size() / n_dims);
   expects(0 < n_nearest && n_nearest < n, "0 < n_nearest < n_points");
   const auto at = [&](int i) { return points.data() + static_cast<std::size_t>(i) * n_dims; };
   NearestPoints result;
-  result.index.resize(static_cast<std::size_t>(n) * n_nearest);
+  result.index.resize(of.size() * n_nearest);
   result.distance.resize(result.index.size());
 
+  const int n_of = static_cast<int>(of.size());
 #pragma omp parallel for schedule(dynamic, 1)
-  for (int first = 0; first < n; first += block_points) {
-    const int n_here = std::min(block_points, n - first);
+  for (int first = 0; first < n_of; first += block_points) {
+    const int n_here = std::min(block_points, n_of - first);
     std::vector<Nearest> nearest(static_cast<std::size_t>(n_here));
     float squared[block_points];
     for (int other = 0; other < n; other += block_points) {
@@ -122,12 +175,12 @@ NearestPoints nearest_points(std::span<const float> points, int n_dims, int n_ne
       const auto block = interleaved(points, n_dims, other, n_other);
       for (int p = 0; p < n_here; ++p) {
         Nearest& best = nearest[p];
-        measure(block.data(), at(first + p), n_dims, squared);
+        const std::int32_t point = of[first + p];
+        measure(block.data(), at(point), n_dims, squared);
         for (int c = 0; c < n_other; ++c) {
           const bool is_full = best.size() == static_cast<std::size_t>(n_nearest);
-          if ((is_full && squared[c] > best.front().first * margin) || other + c == first + p)
-            continue;
-          offer(best, n_nearest, {exact_square(at(first + p), at(other + c), n_dims), other + c});
+          if ((is_full && squared[c] > best.front().first * margin) || other + c == point) continue;
+          offer(best, n_nearest, {exact_square(at(point), at(other + c), n_dims), other + c});
         }
       }
     }
@@ -143,34 +196,45 @@ NearestPoints nearest_points(std::span<const float> points, int n_dims, int n_ne
   return result;
 }
 
-NeighborGraph neighbor_graph(std::span<const float> points, int n_dims, int n_neighbors) {
+double recall_on_sample(std::span<const float> points, int n_dims, const NearestPoints& found,
+                        int n_sample) {
+  const std::size_t n = points.size() / n_dims, n_nearest = found.index.size() / n;
+  std::vector<std::int32_t> sample;
+  for (std::size_t s = 0; s < std::min(n, static_cast<std::size_t>(n_sample)); ++s)
+    sample.push_back(static_cast<std::int32_t>(s * n / std::min<std::size_t>(n, n_sample)));
+  const NearestPoints nearest = nearest_points(points, n_dims, static_cast<int>(n_nearest), sample);
+  std::size_t n_right = 0;
+  for (std::size_t s = 0; s < sample.size(); ++s) {
+    const double farthest = nearest.distance[(s + 1) * n_nearest - 1];
+    for (std::size_t k = 0; k < n_nearest; ++k)
+      n_right += found.distance[sample[s] * n_nearest + k] <= farthest ? 1 : 0;
+  }
+  return static_cast<double>(n_right) / static_cast<double>(sample.size() * n_nearest);
+}
+
+NeighborSearch search_for(int n_points) {
+  constexpr int most_exact = 50000;
+  return n_points <= most_exact ? NeighborSearch::exact : NeighborSearch::approximate;
+}
+
+NeighborGraph neighbor_graph(std::span<const float> points, int n_dims, int n_neighbors,
+                             NeighborSearch search) {
   expects(n_dims > 0 && points.size() % n_dims == 0, "points are [n_points, n_dims]");
   const int n = static_cast<int>(points.size() / n_dims), n_nearest = n_neighbors - 1;
   if (n_neighbors < 2 || n_neighbors > n)
     throw InputError(fmt::format(
         "clustering.n_neighbors = {} (must lie in 2 .. number of spots = {})", n_neighbors, n));
-  const NearestPoints nearest = nearest_points(points, n_dims, n_nearest);
-  const std::span<const double> distances(nearest.distance);
-  double mean = 0;
-  for (const double d : distances) mean += d / (static_cast<double>(n) * n_neighbors);
-
-  std::vector<std::vector<std::int32_t>> rows(static_cast<std::size_t>(n));
-  for (int i = 0; i < n; ++i) {
-    const std::size_t first = static_cast<std::size_t>(i) * n_nearest;
-    const double reach = farthest_with_weight(distances.subspan(first, n_nearest), mean);
-    for (int k = 0; k < n_nearest && distances[first + k] <= reach; ++k) {
-      const std::int32_t j = nearest.index[first + k];
-      rows[i].push_back(j);
-      rows[j].push_back(i);
-    }
-  }
+  check_points(points, n_dims);
   NeighborGraph graph;
-  for (auto& row : rows) {
-    std::ranges::sort(row);
-    row.erase(std::unique(row.begin(), row.end()), row.end());
-    graph.neighbor.insert(graph.neighbor.end(), row.begin(), row.end());
-    graph.row_start.push_back(static_cast<std::int64_t>(graph.neighbor.size()));
+  NearestPoints nearest;
+  if (search == NeighborSearch::exact) {
+    nearest = nearest_points(points, n_dims, n_nearest);
+  } else {
+    constexpr int n_sample = 1000;
+    nearest = approximate_nearest_points(points, n_dims, n_nearest);
+    graph.recall = recall_on_sample(points, n_dims, nearest, n_sample);
   }
+  connect(nearest, n, graph);
   return graph;
 }
 

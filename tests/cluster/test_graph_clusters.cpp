@@ -23,7 +23,7 @@ class GraphGolden : public ::testing::TestWithParam<std::string> {
     const auto file = h5::open_to_read((test::shared_folder() / "golden/clusters.h5").string());
     const std::string group = GetParam() + "/";
     const auto z = h5::read<float>(file, group + "Z");
-    graph = neighbor_graph(z, 30, 15);
+    graph = neighbor_graph(z, 30, 15, NeighborSearch::exact);
     indices = h5::read<std::int32_t>(file, group + "neighbors15/indices");
     indptr = h5::read<std::int64_t>(file, group + "neighbors15/indptr");
     for (const std::string resolution : {"0.3", "0.6", "1.0"}) {
@@ -117,9 +117,67 @@ TEST(NearestPoints, EqualTheSortedDistances) {
   EXPECT_EQ(found.distance, expected_distance);
 }
 
+TEST(ApproximateNearestPoints, MissFewAndAreTheSameOnThreads) {
+  const int n = 6000, n_dims = 17, k = 14;
+  const auto points = test::points_around_corners(n, n_dims, 5, 3, 12);
+  const auto run = [&] { return approximate_nearest_points(points, n_dims, k); };
+
+  const NearestPoints found = test::on_threads(1, run), three = test::on_threads(3, run);
+  const NearestPoints exact = nearest_points(points, n_dims, k);
+
+  EXPECT_EQ(found.index, three.index);
+  EXPECT_EQ(found.distance, three.distance);
+  std::size_t n_right = 0;
+  for (std::size_t first = 0; first < found.index.size(); first += k) {
+    const auto row = std::span(found.index).subspan(first, k);
+    const auto expected = std::span(exact.index).subspan(first, k);
+    ASSERT_EQ(std::ranges::count(row, static_cast<std::int32_t>(first / k)), 0);
+    for (const std::int32_t j : row) {
+      ASSERT_EQ(std::ranges::count(row, j), 1);
+      n_right += std::ranges::count(expected, j);
+    }
+  }
+  const double recall = static_cast<double>(n_right) / static_cast<double>(found.index.size());
+  EXPECT_GT(recall, 0.95);
+  EXPECT_LT(recall, 1);  // else nothing here was searched approximately
+  EXPECT_DOUBLE_EQ(recall_on_sample(points, n_dims, found, n), recall);
+  EXPECT_NEAR(recall_on_sample(points, n_dims, found, 1000), recall, 0.01);
+  EXPECT_EQ(recall_on_sample(points, n_dims, exact, 100), 1);
+}
+
+TEST(ApproximateNearestPoints, EveryPointHasItsNumberWherePointsCoincide) {
+  const int n = 900, k = 20;
+  std::vector<float> points;  // three places, 300 points each
+  for (int i = 0; i < n; ++i)
+    for (int d = 0; d < 4; ++d) points.push_back(d == i % 3 ? 5.0f : 0.0f);
+
+  const NearestPoints found = approximate_nearest_points(points, 4, k);
+
+  for (int i = 0; i < n; ++i)
+    for (int m = 0; m < k; ++m) {
+      const std::int32_t j = found.index[i * k + m];
+      ASSERT_NE(j, i);
+      ASSERT_NEAR(found.distance[i * k + m], i % 3 == j % 3 ? 0 : std::sqrt(50.0), 1e-12);
+    }
+}
+
+TEST(NeighborGraph, ApproximateSearchGivesNearlyTheSameGraphAndSaysHowNearly) {
+  const auto points = test::points_around_corners(5000, 10, 4, 6, 3);
+
+  const NeighborGraph exact = neighbor_graph(points, 10, 12, NeighborSearch::exact);
+  const NeighborGraph graph = neighbor_graph(points, 10, 12, NeighborSearch::approximate);
+
+  EXPECT_EQ(exact.recall, 1);
+  EXPECT_GT(graph.recall, 0.95);
+  const auto n_exact = static_cast<double>(exact.neighbor.size());
+  EXPECT_NEAR(static_cast<double>(graph.neighbor.size()), n_exact, 0.05 * n_exact);
+  EXPECT_EQ(search_for(5000), NeighborSearch::exact);
+  EXPECT_EQ(search_for(1000000), NeighborSearch::approximate);
+}
+
 TEST(NeighborGraph, IsSymmetricWithoutSelfLoopsAndTheSameOnThreads) {
   const auto points = test::points_around_corners(700, 5, 4, 6, 3);
-  const auto run = [&] { return neighbor_graph(points, 5, 12); };
+  const auto run = [&] { return neighbor_graph(points, 5, 12, NeighborSearch::exact); };
 
   const NeighborGraph graph = test::on_threads(1, run);
 
@@ -144,7 +202,7 @@ TEST(NeighborGraph, AFewPointsFarFromAllOthersKeepToThemselves) {
   auto points = test::normal(300, 2, 4);
   for (int k = 0; k < 12; ++k) points[k] = 0.001f * points[k] + (k % 2 == 0 ? 1000.0f : 0.0f);
 
-  const NeighborGraph graph = neighbor_graph(points, 2, 10);
+  const NeighborGraph graph = neighbor_graph(points, 2, 10, NeighborSearch::exact);
 
   EXPECT_EQ(graph.row_start[6], 6 * 5);
   EXPECT_LT(*std::max_element(graph.neighbor.begin(), graph.neighbor.begin() + 30), 6);
@@ -155,11 +213,17 @@ TEST(NeighborGraph, RefusesWhatItCannotMeasure) {
   auto broken = points;
   broken[7] = std::numeric_limits<float>::infinity();
 
-  EXPECT_NE(input_error_of([&] { neighbor_graph(points, 2, 21); }).find("n_neighbors = 21"),
+  EXPECT_NE(input_error_of([&] {
+              neighbor_graph(points, 2, 21, NeighborSearch::exact);
+            }).find("n_neighbors = 21"),
             std::string::npos);
-  EXPECT_NE(input_error_of([&] { neighbor_graph(points, 2, 1); }).find("n_neighbors = 1"),
+  EXPECT_NE(input_error_of([&] {
+              neighbor_graph(points, 2, 1, NeighborSearch::exact);
+            }).find("n_neighbors = 1"),
             std::string::npos);
-  EXPECT_NE(input_error_of([&] { neighbor_graph(broken, 2, 5); }).find("not finite"),
+  EXPECT_NE(input_error_of([&] {
+              neighbor_graph(broken, 2, 5, NeighborSearch::exact);
+            }).find("not finite"),
             std::string::npos);
 }
 
@@ -191,7 +255,7 @@ TEST(GraphClusters, TwoCliquesAreTwoClusters) {
 
 TEST(GraphClusters, MovingPointsEndsWhereNoSingleMoveGains) {
   const auto points = test::points_around_corners(400, 4, 3, 3, 5);
-  const NeighborGraph graph = neighbor_graph(points, 4, 10);
+  const NeighborGraph graph = neighbor_graph(points, 4, 10, NeighborSearch::exact);
   auto labels = test::corner_of_points(400, 7);  // unrelated to the points' own three groups
   RandomSequence random(key, 0);
   const double before = modularity_quality(graph, labels, 0.8);
@@ -210,7 +274,7 @@ TEST(GraphClusters, MovingPointsEndsWhereNoSingleMoveGains) {
 
 TEST(GraphClusters, ASeedGivesTheSameLabelsAgainAndAnotherSeedOthers) {
   const auto points = test::normal(600, 5, 6);  // no groups: many near-optimal partitions
-  const NeighborGraph graph = neighbor_graph(points, 5, 8);
+  const NeighborGraph graph = neighbor_graph(points, 5, 8, NeighborSearch::exact);
 
   for (const auto method : {louvain, leiden}) {
     const auto first = method(graph, 1, 1, {7, 3, Purpose::clustering});
@@ -238,7 +302,7 @@ TEST(Cluster, EveryMethodFindsSeparateGroupsAndNumbersThemBySize) {
     options.method = method;
     options.resolution = 0.1;
 
-    EXPECT_EQ(cluster(points, 4, options, 0, 0, 3), expected);
+    EXPECT_EQ(cluster(points, 4, options, 0, 0, 3).labels, expected);
   }
 }
 
