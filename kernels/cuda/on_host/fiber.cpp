@@ -39,6 +39,7 @@ Fiber::Fiber(void (*entry)(void*), void* argument) : entry_(entry), argument_(ar
 Fiber::~Fiber() { munmap(memory_, stack_bytes + page()); }
 
 void Fiber::first_run(unsigned low, unsigned high) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): makecontext() passes integers only
   auto* fiber = reinterpret_cast<Fiber*>(std::uintptr_t{low} | (std::uintptr_t{high} << 32));
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(nullptr, &fiber->outside_stack_, &fiber->outside_size_);

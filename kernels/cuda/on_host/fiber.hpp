@@ -32,9 +32,10 @@ class Fiber {
   ucontext_t start_{};
   Registers inside_registers_{}, outside_registers_{};
   // What AddressSanitizer wants to know of both stacks.
-  void *inside_fake_ = nullptr, *outside_fake_ = nullptr;
-  const void* outside_stack_ = nullptr;
-  std::size_t outside_size_ = 0;
+  [[maybe_unused]] void* inside_fake_ = nullptr;
+  [[maybe_unused]] void* outside_fake_ = nullptr;
+  [[maybe_unused]] const void* outside_stack_ = nullptr;
+  [[maybe_unused]] std::size_t outside_size_ = 0;
 };
 
 }  // namespace stamarker::on_host

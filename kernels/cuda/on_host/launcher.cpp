@@ -58,7 +58,7 @@ class Block {
   [[noreturn]] void fault(const std::string& what) const;
 
  private:
-  static void run_thread(void* block);
+  static void run_thread(void* of);
   void prepare_threads(int n);
   void run_block(RandomSequence& random);
   void resume(int thread);
