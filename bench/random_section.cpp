@@ -20,11 +20,16 @@ PreparedData random_section(int n_spots, int n_genes, double density) {
   PreparedData data;
   data.expression.n_rows = n_spots;
   data.expression.n_cols = n_genes;
+  const auto n_expected = static_cast<std::size_t>(1.01 * density * n_spots * n_genes + 1000);
+  data.expression.column.reserve(n_expected);
+  data.expression.value.reserve(n_expected);
+  // How many genes in a row are absent: geometric.
+  const double log_absent = std::log1p(-density);
+  const auto absent = [&] { return static_cast<int>(std::log1p(-random.uniform()) / log_absent); };
   for (int i = 0; i < n_spots; ++i) {
     data.coordinates.values.push_back(cell[i] % side);
     data.coordinates.values.push_back(cell[i] / side);
-    for (int g = 0; g < n_genes; ++g) {
-      if (random.uniform() > density) continue;
+    for (int g = absent(); g < n_genes; g += 1 + absent()) {
       data.expression.column.push_back(g);
       data.expression.value.push_back(static_cast<float>(0.5 + random.uniform()));
     }

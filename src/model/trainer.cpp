@@ -109,8 +109,8 @@ struct Trainer::Memory {
   }
   DeviceSpan<const float> whole_gradient() { return {gradient.span().data, layout.n_gradients()}; }
 
-  void set_to_tile(const DeviceTile& tile, int place);
-  void set_to_sum(TileRange tiles, int place);
+  void set_to_tile(const DeviceTile& tile, int k);  // the place
+  void set_to_sum(TileRange range, int k);
   void compute_gradient();
   void enqueue_epoch();
   void enqueue(int n);
