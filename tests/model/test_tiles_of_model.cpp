@@ -6,8 +6,7 @@
 #include <numeric>
 
 #include "data/spatial_graph.hpp"
-#include "kernels/buffer.hpp"
-#include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/kernel_test.hpp"
 #include "model/saliency.hpp"
 #include "model/trainer.hpp"
 
@@ -56,9 +55,8 @@ AutoencoderOptions small_options(Neighbors neighbors, TiedUpdate update) {
   return options;
 }
 
-TrainerState train(const PreparedData& data, int n_tiles, const AutoencoderOptions& options,
-                   std::uint32_t seed = 0, int model = 0) {
-  CpuBackend backend;
+TrainerState train(Backend& backend, const PreparedData& data, int n_tiles,
+                   const AutoencoderOptions& options, std::uint32_t seed = 0, int model = 0) {
   TileReduction alone;
   const TrainingSection section(backend, data, n_tiles);
   Trainer trainer(backend, section, options, seed, model, alone);
@@ -68,14 +66,18 @@ TrainerState train(const PreparedData& data, int n_tiles, const AutoencoderOptio
 
 }  // namespace
 
-TEST(Tiles, GiveTheLossAndTheWeightsOfTheWholeSection) {
+class TilesTest : public KernelTest {};
+class TrainerTest : public KernelTest {};
+class SaliencyTest : public KernelTest {};
+
+TEST_P(TilesTest, GiveTheLossAndTheWeightsOfTheWholeSection) {
   const PreparedData data = small_section();
   for (const Neighbors neighbors : {Neighbors::all, Neighbors::one}) {
     for (const TiedUpdate update : {TiedUpdate::joint, TiedUpdate::split}) {
       const AutoencoderOptions options = small_options(neighbors, update);
-      const TrainerState whole = train(data, 1, options);
+      const TrainerState whole = train(*backend, data, 1, options);
       for (const int n_tiles : {2, 5}) {
-        const TrainerState tiled = train(data, n_tiles, options);
+        const TrainerState tiled = train(*backend, data, n_tiles, options);
 
         for (int t = 0; t < options.epochs; ++t)
           ASSERT_NEAR(tiled.loss[t], whole.loss[t], 1e-5 * whole.loss[t]) << n_tiles << " tiles";
@@ -84,33 +86,33 @@ TEST(Tiles, GiveTheLossAndTheWeightsOfTheWholeSection) {
   }
 }
 
-TEST(Trainer, LowersTheLoss) {
+TEST_P(TrainerTest, LowersTheLoss) {
   const TrainerState state =
-      train(small_section(), 1, small_options(Neighbors::all, TiedUpdate::joint));
+      train(*backend, small_section(), 1, small_options(Neighbors::all, TiedUpdate::joint));
 
   EXPECT_LT(state.loss.back(), 0.9 * state.loss.front());
 }
 
-TEST(Trainer, DependsOnSeedAndModelAlone) {
+TEST_P(TrainerTest, DependsOnSeedAndModelAlone) {
   const PreparedData data = small_section();
   const AutoencoderOptions options = small_options(Neighbors::one, TiedUpdate::split);
 
-  const TrainerState once = train(data, 1, options);
+  const TrainerState once = train(*backend, data, 1, options);
 
-  EXPECT_EQ(once.parameters, train(data, 1, options).parameters);
-  EXPECT_NE(once.parameters, train(data, 1, options, 1, 0).parameters);
-  EXPECT_NE(once.parameters, train(data, 1, options, 0, 1).parameters);
+  EXPECT_EQ(once.parameters, train(*backend, data, 1, options).parameters);
+  EXPECT_NE(once.parameters, train(*backend, data, 1, options, 1, 0).parameters);
+  EXPECT_NE(once.parameters, train(*backend, data, 1, options, 0, 1).parameters);
 }
 
-TEST(Trainer, ThreadsChangeNoBit) {
+TEST_P(TrainerTest, ThreadsChangeNoBit) {
   const PreparedData data = small_section();
   for (const Neighbors neighbors : {Neighbors::all, Neighbors::one}) {
     const AutoencoderOptions options = small_options(neighbors, TiedUpdate::split);
     const int before = omp_get_max_threads();
     omp_set_num_threads(1);
-    const TrainerState one = train(data, 2, options);
+    const TrainerState one = train(*backend, data, 2, options);
     omp_set_num_threads(3);
-    const TrainerState three = train(data, 2, options);
+    const TrainerState three = train(*backend, data, 2, options);
     omp_set_num_threads(before);
 
     EXPECT_EQ(one.parameters, three.parameters);
@@ -119,40 +121,38 @@ TEST(Trainer, ThreadsChangeNoBit) {
   }
 }
 
-TEST(Trainer, ContinuesFromACheckpointToTheSameBits) {
+TEST_P(TrainerTest, ContinuesFromACheckpointToTheSameBits) {
   const PreparedData data = small_section();
   const AutoencoderOptions options = small_options(Neighbors::one, TiedUpdate::split);
-  CpuBackend backend;
   TileReduction alone;
-  const TrainingSection section(backend, data, 1);
-  Trainer first(backend, section, options, 3, 2, alone);
+  const TrainingSection section(*backend, data, 1);
+  Trainer first(*backend, section, options, 3, 2, alone);
   first.enqueue(8);
   EXPECT_FALSE(first.is_done());
-  Trainer second(backend, section, options, 3, 2, alone);
+  Trainer second(*backend, section, options, 3, 2, alone);
   second.restore(first.state());
 
   second.enqueue(options.epochs);
 
   EXPECT_TRUE(second.is_done());
 
-  const TrainerState whole = train(data, 1, options, 3, 2);
+  const TrainerState whole = train(*backend, data, 1, options, 3, 2);
   EXPECT_EQ(second.state().parameters, whole.parameters);
   EXPECT_EQ(second.state().loss, whole.loss);
 }
 
-TEST(Trainer, GradientIsTheSlopeOfTheLoss) {
+TEST_P(TrainerTest, GradientIsTheSlopeOfTheLoss) {
   const PreparedData data = small_section();
   AutoencoderOptions options = small_options(Neighbors::all, TiedUpdate::joint);
   options.epochs = 1;
   options.weight_decay = 0;
   options.clip_norm = 0;
-  CpuBackend backend;
   TileReduction alone;
-  const TrainingSection section(backend, data, 3);
-  Trainer start(backend, section, options, 0, 0, alone);
+  const TrainingSection section(*backend, data, 3);
+  Trainer start(*backend, section, options, 0, 0, alone);
   TrainerState state = start.state();
   const auto loss_at = [&](const std::vector<float>& parameters) {
-    Trainer trainer(backend, section, options, 0, 0, alone);
+    Trainer trainer(*backend, section, options, 0, 0, alone);
     TrainerState moved = state;
     moved.parameters = parameters;
     trainer.restore(moved);
@@ -180,39 +180,38 @@ TEST(Trainer, GradientIsTheSlopeOfTheLoss) {
   }
 }
 
-TEST(Saliency, IsTheGradientOfTheWinningLogits) {
+TEST_P(SaliencyTest, IsTheGradientOfTheWinningLogits) {
   const PreparedData data = small_section();
   const AutoencoderOptions options = small_options(Neighbors::all, TiedUpdate::joint);
-  const TrainerState state = train(data, 1, options);
-  CpuBackend backend;
+  const TrainerState state = train(*backend, data, 1, options);
   TileReduction alone;
-  const TrainingSection section(backend, data, 1);
-  Trainer trainer(backend, section, options, 0, 0, alone);
+  const TrainingSection section(*backend, data, 1);
+  Trainer trainer(*backend, section, options, 0, 0, alone);
   trainer.restore(state);
   const std::vector<float> z = trainer.embedding();
   std::vector<std::int32_t> domain(132);
   for (int i = 0; i < 132; ++i) domain[i] = i % 12 < 6 ? 0 : 1;
   ClassifierOptions how;
   how.epochs = 50;
-  const Classifier classifier = train_classifier(backend, z, 4, domain, 2, how, 0, 0);
+  const Classifier classifier = train_classifier(*backend, z, 4, domain, 2, how, 0, 0);
   const StackedModel model{state.parameters, &classifier};
   const auto winning = [&](const PreparedData& section_data) {
-    const TrainingSection moved(backend, section_data, 1);
-    Trainer encoder(backend, moved, options, 0, 0, alone);
+    const TrainingSection moved(*backend, section_data, 1);
+    Trainer encoder(*backend, moved, options, 0, 0, alone);
     encoder.restore(state);
     const std::vector<float> moved_z = encoder.embedding();
     const MlpView mlp{classifier.widths.data(), 2, how.activation};
-    const Buffer<float> layers(backend, std::span<const float>(classifier.parameters));
-    const Buffer<float> input(backend, std::span<const float>(moved_z));
-    Buffer<float> logits(backend, 132 * 2);
-    backend.mlp_forward(mlp, layers.span(), input.matrix(132, 4), logits.matrix(132, 2));
+    const Buffer<float> layers(*backend, std::span<const float>(classifier.parameters));
+    const Buffer<float> input(*backend, std::span<const float>(moved_z));
+    Buffer<float> logits(*backend, 132 * 2);
+    backend->mlp_forward(mlp, layers.span(), input.matrix(132, 4), logits.matrix(132, 2));
     double total = 0;
     const auto host = logits.to_host();
     for (int i = 0; i < 132; ++i) total += std::max(host[2 * i], host[2 * i + 1]);
     return total;
   };
 
-  const TileSaliency tile = tile_saliency(backend, data, 0, std::span(&model, 1), options, how,
+  const TileSaliency tile = tile_saliency(*backend, data, 0, std::span(&model, 1), options, how,
                                           domain, 2, SvgTransform::identity);
 
   double largest = 0;
@@ -232,5 +231,9 @@ TEST(Saliency, IsTheGradientOfTheWinningLogits) {
   }
   EXPECT_GT(positive, 0);
 }
+
+INSTANTIATE_TEST_SUITE_P(On, TilesTest, ::testing::ValuesIn(available_devices()), device_name);
+INSTANTIATE_TEST_SUITE_P(On, TrainerTest, ::testing::ValuesIn(available_devices()), device_name);
+INSTANTIATE_TEST_SUITE_P(On, SaliencyTest, ::testing::ValuesIn(available_devices()), device_name);
 
 }  // namespace stamarker::test
