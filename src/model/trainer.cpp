@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "data/spatial_order.hpp"
 #include "data/tiles.hpp"
 #include "kernels/buffer.hpp"
 #include "model/parameters.hpp"
@@ -49,8 +50,9 @@ TrainingSection::TrainingSection(Backend& backend, const PreparedData& data, int
   const auto parts =
       bisect(data.coordinates, work_per_spot(data.expression, dense_work_per_spot), n_tiles);
   for (int t = content.mine.begin; t < content.mine.end; ++t) {
-    content.tiles.emplace_back(backend, make_tile(data.graph, parts[t], Halo::sources),
-                               data.expression);
+    Tile tile = make_tile(data.graph, parts[t], Halo::sources);
+    order_in_space(data.coordinates, tile);
+    content.tiles.emplace_back(backend, tile, data.expression);
     content.extent.cover(content.tiles.back());
   }
   backend.synchronize();  // other queues read it

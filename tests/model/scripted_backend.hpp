@@ -5,8 +5,8 @@
 
 namespace stamarker::test {
 
-/// Another backend, whose draws are given: row i of step t attends to sources[t][i]. It records
-/// nothing: the draws come from the host.
+/// Another backend, whose draws are given: spot i of the section attends to sources[t][i] in step
+/// t. It records nothing: the draws come from the host.
 class ScriptedBackend : public Backend {
  public:
   ScriptedBackend(Backend& on, std::vector<std::vector<std::int32_t>> sources)
