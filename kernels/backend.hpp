@@ -47,12 +47,19 @@ struct DeviceMatrix {
 using Matrix = DeviceMatrix<float>;
 using ConstMatrix = DeviceMatrix<const float>;
 
+/// What a backend keeps beside a sparse matrix so that products with it are fast; its own business.
+class SparseLayout {
+ public:
+  virtual ~SparseLayout() = default;
+};
+
 /// A sparse matrix by rows (CSR) in backend memory.
 struct SparseView {
   int n_rows = 0, n_cols = 0;
   DeviceSpan<const std::int64_t> row_start;  // [n_rows + 1]
   DeviceSpan<const std::int32_t> column;     // [n_entries]
   DeviceSpan<const float> value;             // [n_entries]
+  const SparseLayout* layout = nullptr;      // of layout_of(), or none
 };
 
 /// Who attends to whom in a tile. Row i lists the sources of spot i; none is empty. The transposed
@@ -177,6 +184,11 @@ class Backend {
   /// After synchronize().
   virtual void download(const void* device, void* host, std::size_t bytes) = 0;
   virtual void clear(void* device, std::size_t bytes) = 0;  // to zero
+  /// For an expression matrix that does not change and outlives the layout; may be null.
+  virtual std::unique_ptr<SparseLayout> layout_of(const SparseView& x) {
+    (void)x;
+    return nullptr;
+  }
   /// Which instruction sets or device the kernels run on, for the log.
   virtual std::string description() const = 0;
   /// Tells the devices of a machine apart; empty where memory is the host's.

@@ -1,9 +1,11 @@
 #pragma once
+#include <span>
 #include <vector>
 
 #include "kernels/backend.hpp"
 #include "kernels/cpu/drawn_rows.hpp"
 #include "kernels/cpu/rows.hpp"
+#include "kernels/cpu/sparse_blocks.hpp"
 
 namespace stamarker {
 
@@ -16,6 +18,7 @@ class CpuBackend : public Backend {
   void upload(const void* host, void* device, std::size_t bytes) override;
   void download(const void* device, void* host, std::size_t bytes) override;
   void clear(void* device, std::size_t bytes) override;
+  std::unique_ptr<SparseLayout> layout_of(const SparseView& x) override;
   std::string description() const override;
 
   void to_dense(const SparseView& x, Matrix out) override;
@@ -58,9 +61,10 @@ class CpuBackend : public Backend {
   void* acquire(std::size_t bytes) override;
   void release(void* p) noexcept override;
 
-  /// out (+)= factor A B through column tiles of B, packed into packed_.
-  void multiply(const rows::SparseLists& a, ConstMatrix b, float factor, rows::Store store,
-                Matrix out);
+  /// out (+)= factor A B through tiles of B, packed by the thread that uses them. Source p is row
+  /// p of B, or row_of_source[p]; sources beyond those are rows of zeros.
+  void multiply(const SparseBlocks& a, ConstMatrix b, std::span<const std::int32_t> row_of_source,
+                float factor, rows::Store store, Matrix out);
   /// Memory of at least n floats that survives between calls.
   float* packed(std::size_t n);
 
@@ -74,7 +78,7 @@ class CpuBackend : public Backend {
   Memory packed_{nullptr, Free{this}};
   std::size_t packed_size_ = 0;
   DrawnRows drawn_;
-  RenumberedColumns renumbered_;
+  SparseBlocks encoded_columns_;
 };
 
 }  // namespace stamarker

@@ -16,6 +16,9 @@ namespace stamarker {
 namespace {
 
 constexpr int panel = 64;  // columns of A, hence rows of A^T B, that one task computes
+// rows of A that a task takes at a time, and that all tasks take before any goes on: the former
+// stay in the second-level cache, the latter in the third
+constexpr int terms = 256, shared_terms = 4096;
 
 /// Keeps oneDNN to one thread: outside a parallel region it would cut the sums by threads.
 class OneThread {
@@ -62,11 +65,17 @@ void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out) {
 void add_symmetric_product(ConstMatrix a, ConstMatrix b, Matrix out) {
   const int n = a.n_cols;
   const int n_panels = (n + panel - 1) / panel;
+  for (int first = 0; first < a.n_rows; first += shared_terms) {
+    const int last = std::min(a.n_rows, first + shared_terms);
 #pragma omp parallel for schedule(dynamic)
-  for (int p = n_panels - 1; p >= 0; --p) {  // the longest first; panel p: rows 0 .. its own end
-    const int begin = p * panel, end = std::min(n, begin + panel);
-    gemm(Transpose::yes, Transpose::no, end, end - begin, a.n_rows, 1, a.data, n, b.data + begin, n,
-         1, out.data + begin, n);
+    for (int p = n_panels - 1; p >= 0; --p) {  // the longest first; panel p: rows 0 .. its own end
+      const int begin = p * panel, end = std::min(n, begin + panel);
+      for (int k = first; k < last; k += terms) {
+        const std::size_t at = static_cast<std::size_t>(k) * n;
+        gemm(Transpose::yes, Transpose::no, end, end - begin, std::min(terms, last - k), 1,
+             a.data + at, n, b.data + at + begin, n, 1, out.data + begin, n);
+      }
+    }
   }
 #pragma omp parallel for schedule(static)
   for (int r = 0; r < n; ++r)

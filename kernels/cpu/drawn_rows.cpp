@@ -1,7 +1,5 @@
 #include "kernels/cpu/drawn_rows.hpp"
 
-#include "kernels/cpu/blocks.hpp"
-
 namespace stamarker {
 
 void DrawnRows::assign(const GraphView& graph, int n_own) {
@@ -22,7 +20,7 @@ void DrawnRows::assign(const GraphView& graph, int n_own) {
 
   std::vector<std::int32_t> uses(static_cast<std::size_t>(graph.n_sources), 0);
   for (const std::int32_t j : decoded) ++uses[graph.source.data[j]];
-  encoded_position.assign(static_cast<std::size_t>(graph.n_sources), -1);
+  std::vector<std::int32_t> encoded_position(static_cast<std::size_t>(graph.n_sources), -1);
   for (int k = 0; k < graph.n_sources; ++k) {
     if (uses[k] == 0) continue;
     encoded_position[k] = static_cast<std::int32_t>(encoded.size());
@@ -36,26 +34,6 @@ void DrawnRows::assign(const GraphView& graph, int n_own) {
     encoded_of[p] = encoded_position[graph.source.data[decoded[p]]];
     decoded_by_source[next[encoded_of[p]]++] = static_cast<std::int32_t>(p);
   }
-}
-
-void RenumberedColumns::assign(const SparseView& m, std::span<const std::int32_t> new_column) {
-  start_ = m.row_start.data;
-  end_.resize(static_cast<std::size_t>(m.n_rows));
-  column_.resize(m.column.size);
-  value_.resize(m.column.size);
-  const auto n_columns = static_cast<std::int32_t>(new_column.size());
-  for_row_blocks(m.n_rows, [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) {
-      std::int64_t to = start_[i];
-      for (std::int64_t e = start_[i]; e < start_[i + 1]; ++e) {
-        const std::int32_t old = m.column.data[e];
-        column_[to] = old < n_columns ? new_column[old] : -1;
-        value_[to] = m.value.data[e];
-        to += column_[to] >= 0;
-      }
-      end_[i] = to;
-    }
-  });
 }
 
 }  // namespace stamarker

@@ -1,10 +1,8 @@
 #pragma once
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "kernels/backend.hpp"
-#include "kernels/cpu/rows.hpp"
 
 namespace stamarker {
 
@@ -28,22 +26,6 @@ class DrawnRows {
   std::vector<std::int32_t> encoded_of;         // [|J|] position of s(j) in K
   std::vector<std::int64_t> encoded_start;      // [|K| + 1] into `decoded_by_source`
   std::vector<std::int32_t> decoded_by_source;  // positions in J by their source
-  std::vector<std::int32_t> encoded_position;   // [n_sources] position in K, or -1
-};
-
-/// The entries of a sparse matrix under new column numbers; those given -1, or beyond the map, are
-/// left out. Keeps its memory from one assignment to the next.
-class RenumberedColumns {
- public:
-  /// `m` outlives the lists.
-  void assign(const SparseView& m, std::span<const std::int32_t> new_column);
-  rows::SparseLists lists() const { return {start_, end_.data(), column_.data(), value_.data()}; }
-
- private:
-  const std::int64_t* start_ = nullptr;  // a row keeps its place ...
-  std::vector<std::int64_t> end_;        // ... and ends earlier
-  std::vector<std::int32_t> column_;
-  std::vector<float> value_;
 };
 
 }  // namespace stamarker

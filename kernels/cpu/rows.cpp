@@ -133,15 +133,26 @@ void dots(int first, int last, const float* in, int width, const float* a, float
   }
 }
 
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void add_weighted_columns(
+    int n_rows, const float* scalar, const float* in, int width, int n_cols,
+    double* __restrict sum) {
+  for (int i = 0; i < n_rows; ++i) {
+    const float* from = in + row(i, width);
+    const double s = scalar[i];
+    for (int k = 0; k < n_cols; ++k) sum[k] += s * from[k];
+  }
+}
+
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void subtract_scaled(
     std::size_t n, float c, const float* __restrict h, float* __restrict y) {
   for (std::size_t k = 0; k < n; ++k) y[k] -= c * h[k];
 }
 
-void pack_tile(int n_rows, const float* in, int width, int first, float* out) {
+void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width, int first,
+               float* out) {
   const int n = width - first < tile_width ? width - first : tile_width;
   for (int i = 0; i < n_rows; ++i) {
-    const float* from = in + row(i, width) + first;
+    const float* from = in + row(index == nullptr ? i : index[i], width) + first;
     float* to = out + row(i, tile_width);
     for (int k = 0; k < n; ++k) to[k] = from[k];
     for (int k = n; k < tile_width; ++k) to[k] = 0;
@@ -149,14 +160,14 @@ void pack_tile(int n_rows, const float* in, int width, int first, float* out) {
 }
 
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void sparse_times_tile(
-    int first, int last, const SparseLists& lists, const float* tile, float factor, Store store,
+    int first, int last, const BlockLists& lists, const float* tile, float factor, Store store,
     int n_cols, int width, float* out) {
   constexpr int n = tile_width / lanes;
   for (int i = first; i < last; ++i) {
     Vec sum[n] = {};
-    for (std::int64_t e = lists.start[i]; e < lists.end[i]; ++e) {
+    for (std::int64_t e = lists.start[i]; e < lists.start[i + 1]; ++e) {
       const float v = lists.value[e];
-      const Vec* from = vecs(tile + row(lists.column[e], tile_width));
+      const Vec* from = vecs(tile + row(lists.index[e], tile_width));
       for (int k = 0; k < n; ++k) sum[k] += v * from[k];
     }
     for (int k = 0; k < n; ++k) sum[k] *= factor;

@@ -51,24 +51,30 @@ void scale(std::size_t n, float factor, const float* in, float* out);
 /// row_i += s a for rows first .. last - 1, with s = scalar[i].
 void add_scaled(int first, int last, const float* scalar, const float* a, int width, float* out);
 
+/// sum_k += scalar_i in_ik over rows i = 0 .. n_rows - 1, `n_cols` columns of rows `width` apart.
+void add_weighted_columns(int n_rows, const float* scalar, const float* in, int width, int n_cols,
+                          double* sum);
+
 /// y -= c h.
 void subtract_scaled(std::size_t n, float c, const float* h, float* y);
 
-/// out [n_rows, 64] = columns first .. first + 63 of in [n_rows, width], 0 beyond its width.
+/// out [n_rows, 64] = columns first .. first + 63 of rows index[0], index[1] ... of in [., width]
+/// (null: 0, 1, ...), 0 beyond its width.
 inline constexpr int tile_width = 64;
-void pack_tile(int n_rows, const float* in, int width, int first, float* out);
+void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width, int first,
+               float* out);
 
-/// Rows of a sparse matrix: row i holds the entries start[i] .. end[i] - 1.
-struct SparseLists {
+/// The lists of one block of a sparse matrix, see sparse_blocks.hpp: list i holds the entries
+/// start[i] .. start[i + 1] - 1.
+struct BlockLists {
   const std::int64_t* start;
-  const std::int64_t* end;
-  const std::int32_t* column;
+  const std::uint16_t* index;
   const float* value;
 };
 
-/// out_i (+)= factor sum_e value_e tile_(column_e), for rows first .. last - 1, `n_cols` <= 64
+/// out_i (+)= factor sum_e value_e tile_(index_e), for lists first .. last - 1, `n_cols` <= 64
 /// columns written into rows `width` apart.
-void sparse_times_tile(int first, int last, const SparseLists& lists, const float* tile,
+void sparse_times_tile(int first, int last, const BlockLists& lists, const float* tile,
                        float factor, Store store, int n_cols, int width, float* out);
 
 /// One Adam update of n weights; see AdamStep. The corrections are 1 / (1 - b^t).

@@ -90,14 +90,4 @@ void CpuBackend::latent_backward_drawn(const StepView& step) {
   });
 }
 
-void CpuBackend::weight_gradient_drawn(const StepView& step) {
-  const SparseView& xt = step.tile.x_transposed;
-  renumbered_.assign(xt, drawn_.encoded_position);
-  multiply(renumbered_.lists(), ConstMatrix(step.h1).rows(drawn_.n_encoded()), 1, rows::Store::add,
-           step.gradient.w1);
-  renumbered_.assign(xt, drawn_.decoded_of);
-  multiply(renumbered_.lists(), ConstMatrix(step.q).rows(drawn_.n_decoded()), -step.scale,
-           rows::Store::add, step.gradient.decoder_w1);
-}
-
 }  // namespace stamarker

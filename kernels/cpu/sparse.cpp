@@ -1,3 +1,5 @@
+#include <omp.h>
+
 #include <algorithm>
 
 #include "base/error.hpp"
@@ -6,28 +8,58 @@
 #include "kernels/cpu/rows.hpp"
 
 namespace stamarker {
+namespace {
 
-// B is first packed into tiles of 64 columns, each contiguous: the rows that one row of A combines
-// then lie in few pages, and a tile of a few thousand rows stays in the second-level cache.
-void CpuBackend::multiply(const rows::SparseLists& a, ConstMatrix b, float factor,
+/// The layout that came with a tile, or one made for this call.
+class LayoutOf {
+ public:
+  explicit LayoutOf(const SparseView& x) : made_(x), given_(x.layout) {}
+  const CpuLayout* operator->() const {
+    return given_ == nullptr ? &made_ : static_cast<const CpuLayout*>(given_);
+  }
+
+ private:
+  CpuLayout made_;
+  const SparseLayout* given_;
+};
+
+}  // namespace
+
+std::unique_ptr<SparseLayout> CpuBackend::layout_of(const SparseView& x) {
+  return std::make_unique<CpuLayout>(x);
+}
+
+void CpuBackend::multiply(const SparseBlocks& a, ConstMatrix b,
+                          std::span<const std::int32_t> row_of_source, float factor,
                           rows::Store store, Matrix out) {
-  expects(b.n_cols == out.n_cols, "matching shapes in a sparse product");
+  expects(b.n_cols == out.n_cols && a.n_lists() == out.n_rows, "matching shapes in a product");
   constexpr int width = rows::tile_width;
-  const int n_tiles = (b.n_cols + width - 1) / width;
-  const std::size_t tile_size = static_cast<std::size_t>(b.n_rows) * width;
-  float* tiles = packed(tile_size * n_tiles);
-#pragma omp parallel for schedule(dynamic)
-  for (int t = 0; t < n_tiles; ++t)
-    rows::pack_tile(b.n_rows, b.data, b.n_cols, t * width, tiles + t * tile_size);
-  const int n_blocks = (out.n_rows + rows_per_block - 1) / rows_per_block;
+  constexpr int lists_per_task = 1024;
+  const int n_tiles = (out.n_cols + width - 1) / width;
+  const int n_tasks = (a.n_lists() + lists_per_task - 1) / lists_per_task;
+  const int n_sources = row_of_source.empty() ? std::min(a.n_sources(), b.n_rows)
+                                              : static_cast<int>(row_of_source.size());
+  if (store == rows::Store::overwrite && n_sources == 0) std::fill_n(out.data, out.size(), 0.0f);
+  const std::size_t tile_size = static_cast<std::size_t>(a.sources_per_block()) * width;
+  float* const tiles = packed(tile_size * omp_get_max_threads());
 #pragma omp parallel for schedule(dynamic) collapse(2)
   for (int t = 0; t < n_tiles; ++t) {
-    for (int block = 0; block < n_blocks; ++block) {
-      const int first = block * rows_per_block;
-      rows::sparse_times_tile(first, std::min(out.n_rows, first + rows_per_block), a,
-                              tiles + t * tile_size, factor, store,
-                              std::min(width, b.n_cols - t * width), b.n_cols,
-                              out.data + std::ptrdiff_t{t} * width);
+    for (int task = 0; task < n_tasks; ++task) {
+      float* const tile = tiles + tile_size * omp_get_thread_num();
+      const int first = task * lists_per_task, last = std::min(a.n_lists(), first + lists_per_task);
+      for (int source = 0; source < n_sources; source += a.sources_per_block()) {
+        const int n = std::min(a.sources_per_block(), n_sources - source);
+        const std::size_t at = static_cast<std::size_t>(source);
+        if (row_of_source.empty())
+          rows::pack_tile(n, nullptr, b.data + at * b.n_cols, b.n_cols, t * width, tile);
+        else
+          rows::pack_tile(n, row_of_source.data() + at, b.data, b.n_cols, t * width, tile);
+        std::fill(tile + static_cast<std::size_t>(n) * width, tile + tile_size, 0.0f);
+        rows::sparse_times_tile(first, last, a.block(source / a.sources_per_block()), tile, factor,
+                                source == 0 ? store : rows::Store::add,
+                                std::min(width, out.n_cols - t * width), out.n_cols,
+                                out.data + std::ptrdiff_t{t} * width);
+      }
     }
   }
 }
@@ -44,14 +76,12 @@ void CpuBackend::to_dense(const SparseView& x, Matrix out) {
 }
 
 void CpuBackend::project(const StepView& step) {
-  const SparseView& x = step.tile.x;
-  multiply({x.row_start.data, x.row_start.data + 1, x.column.data, x.value.data}, step.weights.w1,
-           1, rows::Store::overwrite, step.y);
+  multiply(LayoutOf(step.tile.x)->rows(), step.weights.w1, {}, 1, rows::Store::overwrite, step.y);
 }
 
 void CpuBackend::weight_gradient(const StepView& step) {
   if (step.single_source) return weight_gradient_drawn(step);
-  const SparseView& xt = step.tile.x_transposed;
+  const LayoutOf x(step.tile.x);
   const GradientView& gradient = step.gradient;
   const bool joint = gradient.decoder_w1.data == gradient.w1.data;
   if (joint) {  // X^T (dY - c H3) in one pass
@@ -61,17 +91,19 @@ void CpuBackend::weight_gradient(const StepView& step) {
       rows::subtract_scaled(n, step.scale, step.h3.data + first, step.y.data + first);
     });
   }
-  const std::int64_t* start = xt.row_start.data;
-  multiply({start, start + 1, xt.column.data, xt.value.data}, step.y, 1, rows::Store::add,
-           gradient.w1);
-  if (joint) return;
-  std::vector<std::int64_t> own_end(static_cast<std::size_t>(xt.n_rows));  // spots ascend
-  for (int g = 0; g < xt.n_rows; ++g)
-    own_end[g] = std::lower_bound(xt.column.data + start[g], xt.column.data + start[g + 1],
-                                  step.tile.n_own) -
-                 xt.column.data;
-  multiply({start, own_end.data(), xt.column.data, xt.value.data}, step.h3, -step.scale,
-           rows::Store::add, gradient.decoder_w1);
+  multiply(x->columns(), step.y, {}, 1, rows::Store::add, gradient.w1);
+  if (!joint)  // own spots come first
+    multiply(x->columns(), ConstMatrix(step.h3).rows(step.tile.n_own), {}, -step.scale,
+             rows::Store::add, gradient.decoder_w1);
+}
+
+void CpuBackend::weight_gradient_drawn(const StepView& step) {
+  const LayoutOf x(step.tile.x);
+  encoded_columns_.assign_columns(step.tile.x, drawn_.encoded);
+  multiply(encoded_columns_, ConstMatrix(step.h1).rows(drawn_.n_encoded()), {}, 1, rows::Store::add,
+           step.gradient.w1);
+  multiply(x->columns(), ConstMatrix(step.q).rows(drawn_.n_decoded()), drawn_.decoded_of,
+           -step.scale, rows::Store::add, step.gradient.decoder_w1);
 }
 
 }  // namespace stamarker

@@ -64,10 +64,11 @@ DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const HostParts& part
                                                             static_cast<std::size_t>(n_genes_)
                                                       : 0) {
   if (x_dense_.size() > 0) backend.to_dense(x_view(), x_dense_.matrix(n_spots_, n_genes_));
+  x_layout_ = backend.layout_of(x_view());
 }
 
 SparseView DeviceTile::x_view() const {
-  return {n_spots_, n_genes_, x_start_.span(), x_column_.span(), x_value_.span()};
+  return {n_spots_, n_genes_, x_start_.span(), x_column_.span(), x_value_.span(), x_layout_.get()};
 }
 
 TileView DeviceTile::view() const {
@@ -77,7 +78,7 @@ TileView DeviceTile::view() const {
           {n_attending_, n_spots_, row_start_.span(), source_.span(), target_start_.span(),
            target_.span(), edge_.span()},
           x_view(),
-          {n_genes_, n_spots_, xt_start_.span(), xt_column_.span(), xt_value_.span()},
+          {n_genes_, n_spots_, xt_start_.span(), xt_column_.span(), xt_value_.span(), nullptr},
           x_dense_.size() > 0 ? x_dense_.matrix(n_spots_, n_genes_) : ConstMatrix(),
           spot_.span()};
 }

@@ -1,4 +1,5 @@
 #pragma once
+#include <memory>
 #include <span>
 
 #include "data/dataset.hpp"
@@ -31,6 +32,7 @@ class DeviceTile {
   Buffer<std::int32_t> x_column_, xt_column_;
   Buffer<float> x_value_, xt_value_;
   Buffer<float> x_dense_;  // empty where the backend does not want it
+  std::unique_ptr<SparseLayout> x_layout_;
 };
 
 }  // namespace stamarker

@@ -1,0 +1,98 @@
+#include <gtest/gtest.h>
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "base/random.hpp"
+#include "kernels/cpu/sparse_blocks.hpp"
+
+namespace stamarker::test {
+namespace {
+
+struct Csr {
+  int n_rows = 0, n_cols = 0;
+  std::vector<std::int64_t> start{0};
+  std::vector<std::int32_t> column;
+  std::vector<float> value;
+
+  SparseView view() const {
+    return {n_rows,
+            n_cols,
+            {start.data(), start.size()},
+            {column.data(), column.size()},
+            {value.data(), value.size()},
+            nullptr};
+  }
+};
+
+Csr random_matrix(int n_rows, int n_cols, double density) {
+  RandomSequence random({4, 0, Purpose::simulation}, 0);
+  Csr m;
+  m.n_rows = n_rows;
+  m.n_cols = n_cols;
+  for (int r = 0; r < n_rows; ++r) {
+    for (int c = 0; c < n_cols; ++c) {
+      if (r % 7 == 3 || random.uniform() > density) continue;  // rows without entries
+      m.column.push_back(c);
+      m.value.push_back(static_cast<float>(m.value.size() + 1));
+    }
+    m.start.push_back(static_cast<std::int64_t>(m.column.size()));
+  }
+  return m;
+}
+
+using Entries = std::map<std::pair<int, int>, float>;  // (list, source): value
+
+Entries entries_of(const SparseBlocks& blocks) {
+  Entries entries;
+  for (int b = 0; b < blocks.n_blocks(); ++b) {
+    const rows::BlockLists lists = blocks.block(b);
+    for (int i = 0; i < blocks.n_lists(); ++i)
+      for (std::int64_t e = lists.start[i]; e < lists.start[i + 1]; ++e) {
+        const int source = b * blocks.sources_per_block() + lists.index[e];
+        EXPECT_LT(lists.index[e], blocks.sources_per_block());
+        EXPECT_TRUE(entries.emplace(std::pair(i, source), lists.value[e]).second);
+      }
+  }
+  return entries;
+}
+
+TEST(SparseBlocks, HoldEveryEntryOfRowsInItsBlock) {
+  for (const double density : {0.02, 0.2}) {  // blocks of 512 and of 256 sources
+    const Csr m = random_matrix(90, 1301, density);
+    Entries wanted;
+    for (int r = 0; r < m.n_rows; ++r)
+      for (std::int64_t e = m.start[r]; e < m.start[r + 1]; ++e)
+        wanted[{r, m.column[e]}] = m.value[e];
+
+    SparseBlocks blocks;
+    blocks.assign_rows(m.view());
+
+    EXPECT_EQ(blocks.sources_per_block(), density < 0.1 ? 512 : 256);
+    EXPECT_EQ(entries_of(blocks), wanted);
+  }
+}
+
+TEST(SparseBlocks, TransposeTheRowsAskedFor) {
+  for (const double density : {0.02, 0.2}) {
+    const Csr m = random_matrix(1500, 40, density);
+    std::vector<std::int32_t> rows;
+    Entries wanted;
+    for (int r = 1; r < m.n_rows; r += 1 + r % 2) {
+      for (std::int64_t e = m.start[r]; e < m.start[r + 1]; ++e)
+        wanted[{m.column[e], static_cast<int>(rows.size())}] = m.value[e];
+      rows.push_back(r);
+    }
+
+    SparseBlocks blocks;
+    blocks.assign_rows(m.view());  // what was held before leaves no trace
+    blocks.assign_columns(m.view(), rows);
+
+    EXPECT_EQ(blocks.n_sources(), static_cast<int>(rows.size()));
+    EXPECT_EQ(entries_of(blocks), wanted);
+  }
+}
+
+}  // namespace
+}  // namespace stamarker::test
