@@ -1,0 +1,72 @@
+#include "machine.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <ctime>
+#include <vector>
+
+#include "kernels/cpu/dense.hpp"
+
+namespace stamarker::bench {
+namespace {
+
+double processor_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// The least time of five calls.
+template <class Work>
+double seconds_of(const Work& work) {
+  double best = 1e30;
+  for (int k = 0; k < 5; ++k) {
+    const double start = processor_seconds();
+    work();
+    best = std::min(best, processor_seconds() - start);
+  }
+  return best;
+}
+
+using Vec = float __attribute__((vector_size(64)));
+constexpr int n_chains = 12;  // independent of each other: more than latency times issues a cycle
+
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] float multiply_and_add(
+    int n, float x, float y) {
+  Vec sum[n_chains] = {};
+  for (int k = 0; k < n; ++k)
+    for (int c = 0; c < n_chains; ++c) sum[c] = sum[c] * x + y;
+  float total = 0;
+  for (const Vec& s : sum) total += s[0];
+  return total;
+}
+
+}  // namespace
+
+Machine measure_machine() {
+  Machine machine;
+  volatile float sink = 0;
+  constexpr int n_steps = 4'000'000;
+  const double of_steps = seconds_of([&] { sink = multiply_and_add(n_steps, 0.999F, 1e-3F); });
+  machine.fused_flops = 2.0 * 16 * n_chains * n_steps / of_steps;
+
+  constexpr int n = 2048;
+  const std::vector<float> a(std::size_t{n} * n, 1.0F), b(a);
+  std::vector<float> c(a);
+  const double of_product = seconds_of([&] {
+    gemm(Transpose::no, Transpose::no, n, n, n, 1, a.data(), n, b.data(), n, 0, c.data(), n);
+  });
+  machine.product_flops = 2.0 * n * n * n / of_product;
+
+  constexpr std::size_t n_bytes = std::size_t{1} << 28;
+  const std::vector<char> from(n_bytes, 1);
+  std::vector<char> to(n_bytes, 2);
+  const double of_copy = seconds_of([&] {
+    std::memcpy(to.data(), from.data(), n_bytes);
+    sink = static_cast<float>(to[n_bytes / 2]);
+  });
+  machine.bandwidth = 2.0 * n_bytes / of_copy;
+  return machine;
+}
+
+}  // namespace stamarker::bench
