@@ -186,7 +186,7 @@ class Commands {
     CLI::App* config =
         app_.add_subcommand("config", "print every key with its default and meaning");
     config->footer(config_footer);
-    config->add_option("--profile", profile_, "full or reference");
+    config->add_option("--profile", profile_, "tuned, full or reference");
     actions_[config] = [this] {
       world_.on_root([this] {
         const std::vector<std::string> settings{"profile=" + profile_};

@@ -10,7 +10,7 @@ enum class TiedUpdate { joint, split };
 /// Which sources a spot attends to in one training step.
 enum class Neighbors { all, one };
 
-/// How one auto-encoder is trained. Defaults: profile `full`.
+/// How one auto-encoder is trained. Defaults: profile `full`; profiles: app/config/config.cpp.
 struct AutoencoderOptions {
   int n_hidden = 512;           // H, width of the attention layer
   int n_latent = 30;            // L, width of the embedding that is clustered

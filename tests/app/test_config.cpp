@@ -96,6 +96,16 @@ TEST(Config, ProfileSetsItsOptionsAndExplicitKeysWin) {
   const Config by_setting =
       parse_config(minimal + "profile: full", "run.yaml", {"profile=reference"}).config;
 
+  const Config by_default = parse_config(minimal, "run.yaml").config;
+  const Config tuned =  // the row of docs/accuracy.md that the default stands for
+      parse_config(minimal + "profile: full", "run.yaml",
+                   {"autoencoder.attention=leaky_relu", "autoencoder.tied_update=split",
+                    "autoencoder.learning_rate=1e-4", "profile=tuned"})
+          .config;
+
+  EXPECT_EQ(to_yaml(by_default), to_yaml(tuned));
+  EXPECT_EQ(by_default.autoencoder.neighbors_per_step, Neighbors::all);
+  EXPECT_EQ(by_default.classifier.loss, ClassifierLoss::cross_entropy);
   EXPECT_EQ(full.autoencoder.tied_update, TiedUpdate::joint);
   EXPECT_EQ(full.autoencoder.learning_rate, 1e-3f);
   EXPECT_EQ(full.classifier.loss, ClassifierLoss::cross_entropy);
@@ -138,9 +148,9 @@ TEST(Config, CommentedTemplateIsAConfiguration) {
   EXPECT_EQ(to_yaml(config), to_yaml(defaults));
 }
 
-/// configs/full.yaml and reference.yaml write out what the profiles stand for.
+/// configs/tuned.yaml, full.yaml and reference.yaml write out what the profiles stand for.
 TEST(Config, FilesOfTheProfilesHoldTheProfilesValues) {
-  for (const std::string profile : {"full", "reference"}) {
+  for (const std::string profile : {"tuned", "full", "reference"}) {
     const Config written = load_config({STM_CONFIGS "/" + profile + ".yaml"}, {}).config;
     Config expected = parse_config("profile: " + profile, "").config;
     expected.input.path = written.input.path;
@@ -176,7 +186,7 @@ TEST(Config, WrongTypeNamesFileLineKeyValueAndWhatIsExpected) {
   EXPECT_THAT(error_of("models:"), HasSubstr("models = (nothing) (expected a whole number)"));
   EXPECT_THAT(error_of("seed: -1"), HasSubstr("expected a whole number, 0 .. 4294967295"));
   EXPECT_THAT(error_of("prepare: 5"), HasSubstr("unknown key prepare"));
-  EXPECT_THAT(error_of("profile: best"), HasSubstr("expected one of full, reference"));
+  EXPECT_THAT(error_of("profile: best"), HasSubstr("expected one of tuned, full, reference"));
   EXPECT_THAT(error_of("autoencoder: {hidden_dims: [512]}"), HasSubstr("two whole numbers"));
   EXPECT_THAT(error_of("autoencoder: {learning_rate: .nan}"), HasSubstr("expected a number"));
   EXPECT_THAT(error_of("prepare: {rad_cutoff: far}"), HasSubstr("expected a number or auto"));
@@ -271,7 +281,7 @@ TEST(Config, DifferenceIsFoundInTheOrderOfStagesAndIgnoresWhatChangesNoResult) {
   };
 
   EXPECT_EQ(first_difference(ours, theirs({"compute.threads=7", "output=other"})).key, "");
-  EXPECT_EQ(first_difference(ours, theirs({"profile=full"})).key, "");
+  EXPECT_EQ(first_difference(ours, theirs({"profile=tuned"})).key, "");
   EXPECT_EQ(first_difference(ours, theirs({"svgs.alpha=2", "autoencoder.epochs=3"})).key,
             "autoencoder.epochs");
 }

@@ -425,7 +425,7 @@ TEST(CommandLine, HelpHasExamplesAtEachLevelAndStandsOnStandardOutputOnce) {
 
 TEST(CommandLine, PrintedConfigurationIsOne) {
   const Scratch scratch;
-  for (const char* profile : {"full", "reference"}) {
+  for (const char* profile : {"tuned", "full", "reference"}) {
     const Outcome printed = run_program(scratch.path(), {"config", "--profile", profile});
     ASSERT_EQ(printed.exit_code, 0) << printed.error;
     write_text(scratch / "template.yaml", printed.out);

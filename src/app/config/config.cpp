@@ -170,12 +170,12 @@ std::string emit(const Config& config, const std::function<std::string(const Fie
 }  // namespace
 
 void apply_profile(Config& config, Profile profile) {
-  const bool is_reference = profile == Profile::reference;
+  const bool is_full = profile == Profile::full, is_reference = profile == Profile::reference;
   AutoencoderOptions& a = config.autoencoder;
   a.neighbors_per_step = is_reference ? Neighbors::one : Neighbors::all;
-  a.tied_update = is_reference ? TiedUpdate::split : TiedUpdate::joint;
-  a.attention = is_reference ? Attention::leaky_relu : Attention::sigmoid;
-  a.learning_rate = is_reference ? 1e-4f : 1e-3f;
+  a.tied_update = is_full ? TiedUpdate::joint : TiedUpdate::split;
+  a.attention = is_full ? Attention::sigmoid : Attention::leaky_relu;
+  a.learning_rate = is_full ? 1e-3f : 1e-4f;
   ClassifierOptions& c = config.classifier;
   c.activation = is_reference ? Activation::none : Activation::elu;
   c.loss = is_reference ? ClassifierLoss::batch_softmax : ClassifierLoss::cross_entropy;

@@ -22,7 +22,7 @@ struct Config {
   std::uint32_t seed = 0;  // of every random number
   int models = 20;         // auto-encoders in the ensemble, M
   int domains = 0;         // to find, C; has no default
-  Profile profile = Profile::full;
+  Profile profile = Profile::tuned;
   PrepareOptions prepare;
   AutoencoderOptions autoencoder;
   ClusteringOptions clustering;

@@ -37,7 +37,8 @@ template <class E>
 struct Words;
 template <>
 struct Words<Profile> {
-  static constexpr std::array all{std::pair{Profile::full, "full"},
+  static constexpr std::array all{std::pair{Profile::tuned, "tuned"},
+                                  std::pair{Profile::full, "full"},
                                   std::pair{Profile::reference, "reference"}};
 };
 template <>
