@@ -33,7 +33,8 @@ constexpr int n_chains = 12;  // independent of each other: more than latency ti
 
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] float multiply_and_add(
     int n, float x, float y) {
-  Vec sum[n_chains] = {};
+  Vec sum[n_chains];  // differ, or the compiler would compute one
+  for (int c = 0; c < n_chains; ++c) sum[c] = Vec{} + y * static_cast<float>(c);
   for (int k = 0; k < n; ++k)
     for (int c = 0; c < n_chains; ++c) sum[c] = sum[c] * x + y;
   float total = 0;
