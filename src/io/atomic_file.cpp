@@ -58,12 +58,11 @@ void AtomicFile::commit() {
   flush_to_disk(folder.empty() ? "." : folder, path_);
 }
 
+bool is_partial(const std::string& path) { return path.ends_with(partial_ending); }
+
 std::string path_of_partial(const std::string& partial) {
-  const std::string ending = partial_ending;
-  if (partial.size() <= ending.size() ||
-      partial.compare(partial.size() - ending.size(), ending.size(), ending) != 0)
-    return partial;
-  return partial.substr(0, partial.size() - ending.size());
+  if (!is_partial(partial)) return partial;
+  return partial.substr(0, partial.size() - std::string_view(partial_ending).size());
 }
 
 void write_text_file(const std::string& path, const std::string& text) {

@@ -25,6 +25,9 @@ class AtomicFile {
   bool is_committed_ = false;
 };
 
+/// Whether it is the `<path>.partial` of some path.
+bool is_partial(const std::string& path);
+
 /// `<path>` of `<path>.partial`; any other path as it is.
 std::string path_of_partial(const std::string& partial);
 

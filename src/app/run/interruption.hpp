@@ -9,7 +9,8 @@ struct Interrupted : std::exception {
   const char* what() const noexcept override { return "interrupted; --resume continues"; }
 };
 
-/// From now on SIGTERM and SIGUSR1 ask the run to end; a second one ends it at once.
+/// From now on SIGTERM and SIGUSR1 ask the run to end. Repeats change nothing: batch systems send
+/// a signal to the launcher and to its ranks, and ranks then get it twice.
 void watch_for_interruption();
 bool is_interrupted();
 

@@ -127,7 +127,7 @@ void run_stages(RunContext& run, StageRange stages) {
     else
       run.seconds.emplace_back(name_of(stage), seconds);
     run.log.file_only(fmt::format("{} took {:.2f} s", name_of(stage), run.seconds.back().second));
-    run.stop_if_interrupted();
+    if (stage != Stage::svgs) run.stop_if_interrupted();  // after the last all is done
   }
 }
 
@@ -229,6 +229,7 @@ void run_in_directory(RunContext& run, RunDirectory& directory, const PipelineRe
 }  // namespace
 
 void run_pipeline(const Comm& world, const PipelineRequest& request) {
+  if (!request.is_dry_run) watch_for_interruption();
   Log log(world.rank() == 0);
   const Config config = load_on_root(world, request, log);
   const ParallelPlan plan(world.rank(), world.size(), config.compute);
@@ -260,7 +261,6 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
                  .prepared = {},
                  .seconds = {}};
   if (request.is_dry_run) return describe_dry_run(run);
-  watch_for_interruption();
   run_in_directory(run, directory, request);
 }
 

@@ -8,6 +8,7 @@
 
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
+#include "io/atomic_file.hpp"
 
 namespace stamarker {
 namespace {
@@ -63,6 +64,9 @@ bool all_current(const RunDirectory& directory, const Fingerprints& fingerprints
 std::string RunDirectory::model(int m) const {
   return fmt::format("{}/models/model_{:03}.h5", path_, m);
 }
+std::string RunDirectory::labels(int m) const {
+  return fmt::format("{}/clusters/model_{:03}.h5", path_, m);
+}
 std::string RunDirectory::classifier(int m) const {
   return fmt::format("{}/classifiers/classifier_{:03}.h5", path_, m);
 }
@@ -83,7 +87,7 @@ std::vector<std::string> RunDirectory::files_of(Stage stage) const {
   };
   const auto add_folder = [&](const std::string& folder, const std::string& start) {
     for (const auto& entry : fs::directory_iterator(path_ + "/" + folder, ignored))
-      if (entry.path().filename().string().starts_with(start))
+      if (entry.path().filename().string().starts_with(start) && !is_partial(entry.path().string()))
         files.push_back(entry.path().string());
   };
   switch (stage) {
@@ -95,6 +99,7 @@ std::vector<std::string> RunDirectory::files_of(Stage stage) const {
       break;
     case Stage::cluster:
       add_file(clusters());
+      add_folder("clusters", "model_");
       break;
     case Stage::consensus:
       add_file(consensus());
@@ -119,10 +124,18 @@ void RunDirectory::remove(Stage stage) const {
   for (const std::string& file : files_of(stage)) fs::remove(file, ignored);
 }
 
+void RunDirectory::remove_partial() const {
+  std::error_code ignored;
+  std::vector<fs::path> partial;
+  for (const auto& entry : fs::recursive_directory_iterator(path_, ignored))
+    if (is_partial(entry.path().string())) partial.push_back(entry.path());
+  for (const fs::path& file : partial) fs::remove(file, ignored);
+}
+
 void RunDirectory::create() {
   std::error_code failure;
   is_new_ = !exists();
-  for (const char* folder : {"models", "classifiers", "saliency"}) {
+  for (const char* folder : {"models", "clusters", "classifiers", "saliency"}) {
     fs::create_directories(path_ + "/" + folder, failure);
     if (failure)
       throw InputError(fmt::format("output = {} (cannot be made: {})", path_, failure.message()));
@@ -169,6 +182,7 @@ void check_directory(const RunDirectory& directory, const Config& config,
 
 void clear_directory(const RunDirectory& directory, const Fingerprints& fingerprints,
                      Existing existing, StageRange stages) {
+  directory.remove_partial();
   for (const Stage stage : all_stages)
     if (stage >= stages.first &&
         (existing == Existing::overwrite ||

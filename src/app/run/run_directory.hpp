@@ -21,6 +21,7 @@ class RunDirectory {
   std::string model(int m) const;
   std::string clusters() const { return path_ + "/clusters.h5"; }
   std::string consensus() const { return path_ + "/consensus.h5"; }
+  std::string labels(int m) const;
   std::string classifier(int m) const;
   std::string saliency_tile(int t) const;
 
@@ -29,6 +30,9 @@ class RunDirectory {
   std::vector<std::string> files_of(Stage stage) const;
   /// Deletes them.
   void remove(Stage stage) const;
+
+  /// Deletes what killed writers left (AtomicFile).
+  void remove_partial() const;
 
   /// Makes the folder and those in it; remembers whether it was new. Throws InputError: the path is
   /// a file, no permission.
@@ -69,7 +73,8 @@ bool is_current(const RunDirectory& directory, const Fingerprints& fingerprints,
 void check_directory(const RunDirectory& directory, const Config& config,
                      const Fingerprints& fingerprints, Existing existing, StageRange stages);
 
-/// Deletes what check_directory allowed to replace: of the first stage and all that follow.
+/// Deletes what check_directory allowed to replace, of the first stage and all that follow, and
+/// what killed writers left.
 void clear_directory(const RunDirectory& directory, const Fingerprints& fingerprints,
                      Existing existing, StageRange stages);
 

@@ -19,6 +19,7 @@
 ///   prepared.h5                  a PreparedData, members as datasets
 ///   models/model_007.h5          epoch, parameters, moments, loss [epoch], gradient_norm [epoch];
 ///                                once training is complete embedding [N, L]
+///   clusters/model_007.h5        labels [1, N], until clusters.h5 holds those of all models
 ///   clusters.h5                  labels [M, N]
 ///   consensus.h5                 domain [N], leaf [N], linkage [merges, 4], embedding [N, L], ...
 ///   classifiers/classifier_007.h5  widths, parameters, loss, accuracies, confusion [C, C]
