@@ -60,6 +60,8 @@ class Moments:
         print(f"    {kind} after {run.seconds:.2f} s on {n_ranks or 'no'} ranks of mpirun: exit code {run.code}",
               flush=True)
         if run.code == 0:
+            if not flags:  # the machine is less busy than when the reference ran
+                self.seconds[way["name"]] = run.seconds - run.begun_after
             return None
         self.check_exit(kind, n_ranks, run)
         return run
@@ -143,7 +145,7 @@ def main():
             print(f"moment {k}: {kind}, by {way['name']}", flush=True)
             n_interrupted += moments.one(kind, way, f"disk_{k}/run" if kind == "full disk" else f"run_{k}")
     print(f"{n_interrupted} of {arguments.moments} runs were interrupted before their end; all ended with the same bits")
-    expect(2 * n_interrupted > arguments.moments, "most runs ended before they were interrupted")
+    expect(2 * n_interrupted >= arguments.moments, "most runs ended before they were interrupted")
 
 
 if __name__ == "__main__":
