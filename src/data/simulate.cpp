@@ -9,7 +9,7 @@
 #include <numeric>
 
 #include "base/error.hpp"
-#include "base/random.hpp"
+#include "base/random_run.hpp"
 
 namespace stamarker {
 namespace {
@@ -152,6 +152,7 @@ Simulation::Simulation(const SimulateOptions& options) : options_(options) {
   place_spots();
   choose_domains();
   choose_genes();
+  bound_zeros();
 }
 
 void Simulation::place_spots() {
@@ -226,33 +227,73 @@ double Simulation::fold(int spot, int gene) const {
 std::string Simulation::spot_name(int spot) const { return fmt::format("spot_{:07}", spot); }
 std::string Simulation::gene_name(int gene) const { return fmt::format("gene_{:05}", gene); }
 
+double Simulation::largest_fold(int gene) const {
+  if (truth_.kind[gene] == GeneKind::noise) return 1;
+  if (truth_.kind[gene] == GeneKind::domain_svg) return options_.fold_change;
+  // t of fold() is linear in the place, so largest at a corner of the box around all spots, which
+  // spans -1/2 .. 1/2 of the side, or on an array one row and half a step more.
+  const double reach = 0.5 + 2 / std::sqrt(static_cast<double>(options_.n_spots));
+  const double* toward = &direction_[static_cast<std::size_t>(gene) * 2];
+  return std::pow(options_.gradient_fold, reach * (std::abs(toward[0]) + std::abs(toward[1])));
+}
+
+/// Most entries are zero, and for most a look at the random word tells: the count is zero up to
+/// P(0) of the largest mean that the gene has in any spot of about this depth. The classes by
+/// depth are 64 of equal ratio.
+void Simulation::bound_zeros() {
+  constexpr int n_classes = 64;
+  const auto [low, high] = std::minmax_element(depth_.begin(), depth_.end());
+  for (int k = 1; k < n_classes; ++k)
+    depth_edge_.push_back(*low * std::pow(*high / *low, k / static_cast<double>(n_classes)));
+  depth_edge_.push_back(*high);
+  zero_word_.resize(static_cast<std::size_t>(n_classes) * n_genes());
+  const double phi = options_.dispersion, lost = options_.dropout;
+#pragma omp parallel for schedule(static)
+  for (int g = 0; g < n_genes(); ++g)
+    for (int k = 0; k < n_classes; ++k) {
+      const double mu = depth_edge_[k] * base_[g] * largest_fold(g);
+      const double zero = std::exp(-std::log1p(mu * phi) / phi) * (1 - 1e-9);  // below any rounding
+      const double words = 0x1p32 * (lost + (1 - lost) * zero);
+      zero_word_[static_cast<std::size_t>(k) * n_genes() + g] =
+          static_cast<std::uint32_t>(std::max(0.0, words - 2));
+    }
+}
+
+void Simulation::add_row(int spot, std::vector<std::uint32_t>& words,
+                         std::vector<std::int32_t>& column, std::vector<float>& value) const {
+  const std::uint64_t n_indices = words.size() / 4;
+  random_words(key_of(options_.seed, Draw::count), 0, spot * n_indices, words);
+  const auto edge = std::lower_bound(depth_edge_.begin(), depth_edge_.end() - 1, depth_[spot]);
+  const std::uint32_t* zero =
+      zero_word_.data() + static_cast<std::size_t>(edge - depth_edge_.begin()) * n_genes();
+  for (int g = 0; g < n_genes(); ++g) {
+    if (words[g] < zero[g]) continue;
+    const double u = uniform_of(words[g]);
+    if (u <= options_.dropout) continue;
+    const double mu = depth_[spot] * base_[g] * fold(spot, g);
+    const double kept = (u - options_.dropout) / (1 - options_.dropout);  // uniform again
+    if (const int count = negative_binomial(kept, mu, options_.dispersion); count > 0) {
+      column.push_back(g);
+      value.push_back(static_cast<float>(count));
+    }
+  }
+}
+
 SparseRows Simulation::rows(int first, int last) const {
   expects(0 <= first && first <= last && last <= n_spots(), "rows of the section");
-  const int n_rows = last - first, n_columns = n_genes();
-  const RandomKey key = key_of(options_.seed, Draw::count);
-  const std::uint64_t words_a_spot = (static_cast<std::uint64_t>(n_columns) + 3) / 4;
+  const int n_rows = last - first;
   std::vector<std::vector<std::int32_t>> column(n_rows);
   std::vector<std::vector<float>> value(n_rows);
-#pragma omp parallel for schedule(static)
-  for (int r = 0; r < n_rows; ++r) {
-    const int spot = first + r;
-    std::array<std::uint32_t, 4> words{};
-    for (int g = 0; g < n_columns; ++g) {
-      if (g % 4 == 0) words = random_words(key, 0, spot * words_a_spot + g / 4);
-      const double u = uniform_of(words[g % 4]);
-      if (u <= options_.dropout) continue;
-      const double mu = depth_[spot] * base_[g] * fold(spot, g);
-      const double kept = (u - options_.dropout) / (1 - options_.dropout);  // uniform again
-      if (const int count = negative_binomial(kept, mu, options_.dispersion); count > 0) {
-        column[r].push_back(g);
-        value[r].push_back(static_cast<float>(count));
-      }
-    }
+#pragma omp parallel
+  {
+    std::vector<std::uint32_t> words((static_cast<std::size_t>(n_genes()) + 3) / 4 * 4);
+#pragma omp for schedule(static)
+    for (int r = 0; r < n_rows; ++r) add_row(first + r, words, column[r], value[r]);
   }
 
   SparseRows m;
   m.n_rows = n_rows;
-  m.n_cols = n_columns;
+  m.n_cols = n_genes();
   for (int r = 0; r < n_rows; ++r) {
     m.column.insert(m.column.end(), column[r].begin(), column[r].end());
     m.value.insert(m.value.end(), value[r].begin(), value[r].end());

@@ -68,14 +68,21 @@ class Simulation {
   void place_spots();
   void choose_domains();
   void choose_genes();
+  void bound_zeros();
   double fold(int spot, int gene) const;
+  double largest_fold(int gene) const;  // over all places of the section
+  /// Adds the counts of one spot; `words` is room for its random words.
+  void add_row(int spot, std::vector<std::uint32_t>& words, std::vector<std::int32_t>& column,
+               std::vector<float>& value) const;
 
   SimulateOptions options_;
   Coordinates coordinates_;
   SimulatedTruth truth_;
-  std::vector<double> depth_;      // [n_spots], mean 1
-  std::vector<double> base_;       // [n_genes], expected counts at fold 1
-  std::vector<double> direction_;  // [n_genes, 2], of a gradient; relative positions in 0 .. 1
+  std::vector<double> depth_;       // [n_spots], mean 1
+  std::vector<double> base_;        // [n_genes], expected counts at fold 1
+  std::vector<double> direction_;   // [n_genes, 2], of a gradient; relative positions in 0 .. 1
+  std::vector<double> depth_edge_;  // upper ends of classes of spots by depth
+  std::vector<std::uint32_t> zero_word_;  // [classes, n_genes], see add_row
 };
 
 /// The whole section in memory.

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
+#include "app/run/log.hpp"
 #include "io/section_file.hpp"
 
 namespace stamarker {
@@ -14,7 +15,10 @@ constexpr const char* footer = R"(
 Examples:
   stamarker simulate section.h5ad
   stamarker simulate section.h5ad --n-spots 5000 --n-domains 8 --shape blobs --layout random --seed 3
+  stamarker simulate atlas.h5ad --n-spots 1000000 --n-genes 20000 --mean-counts 600
 
+A section is written by blocks of spots, so it may be larger than memory; any number of threads
+(OMP_NUM_THREADS) gives the same counts.
 The truth stands in obs/domain, var/kind (domain_svg, gradient, noise) and var/svg_of.)";
 
 /// The domains' names as codes of a categorical column.
@@ -59,23 +63,34 @@ void add_simulate_options(CLI::App& command, SimulateArguments& arguments) {
 void run_simulate(const SimulateArguments& arguments) {
   const SimulateOptions& options = arguments.options;
   options.validate();
-  const SimulatedSection section = simulate(options);
+  const Simulation section(options);
+  const SimulatedTruth& truth = section.truth();
   const std::vector<std::string> names = domain_names(options.n_domains);
   std::vector<std::string> kinds, svg_of;
-  for (std::size_t g = 0; g < section.truth.kind.size(); ++g) {
-    kinds.emplace_back(name_of(section.truth.kind[g]));
-    const int k = section.truth.gene_domain[g];
+  for (std::size_t g = 0; g < truth.kind.size(); ++g) {
+    kinds.emplace_back(name_of(truth.kind[g]));
+    const int k = truth.gene_domain[g];
     svg_of.push_back(k >= 0 ? names[k] : "none");
   }
   Frame obs, var;
-  obs.index = section.data.spot_names;
-  var.index = section.data.gene_names;
-  obs.set(categorical_column("domain", section.truth.domain, names));
+  for (int i = 0; i < section.n_spots(); ++i) obs.index.push_back(section.spot_name(i));
+  for (int g = 0; g < section.n_genes(); ++g) var.index.push_back(section.gene_name(g));
+  obs.set(categorical_column("domain", truth.domain, names));
   var.set({.name = "kind", .values = kinds});
   var.set({.name = "svg_of", .values = svg_of});
-  write_section(arguments.file, section.data, obs, var);
-  fmt::print("{}: {} spots x {} genes, {} domains\n", arguments.file, section.data.n_spots(),
-             section.data.n_genes(), options.n_domains);
+  Log log(/*speaks=*/true);
+  Progress progress(log, "simulate", section.n_spots());
+  std::int64_t n_entries = 0;
+  write_section(arguments.file, obs, var, section.coordinates(), [&](int first, int last) {
+    progress.at(first, [&] { return fmt::format("spot {}", first); });
+    SparseRows rows = section.rows(first, last);
+    n_entries += rows.n_entries();
+    return rows;
+  });
+  const double n_all = static_cast<double>(section.n_spots()) * section.n_genes();
+  log.info(fmt::format("{}: {} spots x {} genes, {:.1f} % non-zero, {} domains", arguments.file,
+                       section.n_spots(), section.n_genes(),
+                       100 * static_cast<double>(n_entries) / n_all, options.n_domains));
 }
 
 }  // namespace stamarker
