@@ -48,8 +48,10 @@ void add_pipeline_options(CLI::App& command, PipelineArguments& arguments) {
                    "continue an unfinished run; what is there already is kept");
   command.add_flag("--overwrite", arguments.overwrite,
                    "replace what the output holds; with --resume only what does not fit");
-  command.add_flag("--dry-run", arguments.dry_run,
-                   "check configuration and input, say what would be done, write nothing");
+  command.add_flag(
+      "--dry-run", arguments.dry_run,
+      "check the configuration against the input's header, say what would be done and how "
+      "much memory it takes, write nothing");
 }
 
 const char* description_of(Stage stage) {

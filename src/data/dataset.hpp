@@ -61,12 +61,12 @@ struct GeneStatistics {
   std::vector<std::int32_t> rank;                        // [same], 0 best; -1: not selected
 };
 
-/// What every later stage works on: kept spots x selected genes.
+/// What every later stage works on: kept spots x selected genes. Their raw counts stay in
+/// prepared.h5.
 struct PreparedData {
   std::vector<std::int32_t> kept_spots;      // [n_spots], indices into the input
   std::vector<std::int32_t> selected_genes;  // [n_genes], indices into the input, ascending
-  SparseRows counts;                         // [n_spots, n_genes] raw
-  SparseRows expression;                     // [n_spots, n_genes] normalised, log1p
+  SparseRows expression;                     // [n_spots, n_genes] normalised, log1p; or rows empty
   GeneStatistics statistics;                 // of the selected genes, [n_genes]
   std::vector<std::string> spot_names, gene_names;
   Coordinates coordinates;

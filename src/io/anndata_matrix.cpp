@@ -4,24 +4,41 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
+#include <tuple>
+
+#include "data/sparse_rows.hpp"
 
 namespace stamarker::anndata {
 
 namespace {
 
-void check_offsets(const std::vector<std::int64_t>& row_start, std::int64_t n_rows,
-                   std::size_t n_columns, std::size_t n_values, const std::string& what) {
-  if (static_cast<std::int64_t>(row_start.size()) != n_rows + 1)
+/// Of the offsets of a compressed matrix: how many, the first and the last.
+struct OffsetEnds {
+  std::int64_t n, first, last;
+};
+
+void check_ends(OffsetEnds offsets, std::int64_t n_rows, std::size_t n_columns,
+                std::size_t n_values, const std::string& what) {
+  if (offsets.n != n_rows + 1)
     throw InputError(
         fmt::format("{}: indptr has {} entries, {} expected for {} rows; the matrix is "
                     "damaged",
-                    what, row_start.size(), n_rows + 1, n_rows));
-  if (n_columns != n_values || row_start.front() != 0 ||
-      row_start.back() != static_cast<std::int64_t>(n_values))
+                    what, offsets.n, n_rows + 1, n_rows));
+  if (n_columns != n_values || offsets.first != 0 ||
+      offsets.last != static_cast<std::int64_t>(n_values))
     throw InputError(
         fmt::format("{}: indptr runs from {} to {}, but there are {} indices and {} "
                     "values; the matrix is damaged",
-                    what, row_start.front(), row_start.back(), n_columns, n_values));
+                    what, offsets.first, offsets.last, n_columns, n_values));
+}
+
+void check_offsets(const std::vector<std::int64_t>& row_start, std::int64_t n_rows,
+                   std::size_t n_columns, std::size_t n_values, const std::string& what) {
+  const OffsetEnds ends{static_cast<std::int64_t>(row_start.size()),
+                        row_start.empty() ? 0 : row_start.front(),
+                        row_start.empty() ? 0 : row_start.back()};
+  check_ends(ends, n_rows, n_columns, n_values, what);
   if (!std::is_sorted(row_start.begin(), row_start.end()))
     throw InputError(what + ": indptr does not ascend; the matrix is damaged");
 }
@@ -54,6 +71,47 @@ void compact(SparseRows& m) {
   m.value.resize(static_cast<std::size_t>(to));
 }
 
+/// Throws InputError for an index out of range; else whether all rows strictly ascend and hold no
+/// zero, as they should.
+bool is_tidy(const SparseRows& m, const std::string& what) {
+  std::int64_t n_outside = 0, n_untidy = 0;
+#pragma omp parallel for schedule(static) reduction(+ : n_outside, n_untidy)
+  for (int i = 0; i < m.n_rows; ++i) {
+    std::int32_t before = -1;
+    for (std::int64_t k = m.row_start[i]; k < m.row_start[i + 1]; ++k) {
+      const std::int32_t c = m.column[k];
+      n_outside += c < 0 || c >= m.n_cols ? 1 : 0;
+      n_untidy += c <= before || m.value[k] == 0 ? 1 : 0;
+      before = c;
+    }
+  }
+  if (n_outside == 0) return n_untidy == 0;
+  for (const std::int32_t c : m.column)
+    if (c < 0 || c >= m.n_cols)
+      throw InputError(
+          fmt::format("{} holds index {} of {}; the matrix is damaged", what, c, m.n_cols));
+  return false;
+}
+
+/// Brings rows into order; most files have them so.
+void tidy(SparseRows& m, const std::string& what) {
+  if (is_tidy(m, what)) return;
+  for (int i = 0; i < m.n_rows; ++i) {
+    const std::int64_t first = m.row_start[i], end = m.row_start[i + 1];
+    if (!std::is_sorted(m.column.begin() + first, m.column.begin() + end))
+      sort_row(m.column.data() + first, m.value.data() + first,
+               static_cast<std::size_t>(end - first));
+  }
+  compact(m);
+}
+
+void check_size(std::int64_t n_rows, std::int64_t n_cols, const std::string& what) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  if (n_rows > most - 1 || n_cols > most - 1)
+    throw InputError(fmt::format("{} has {} x {} entries; at most {} rows or columns are supported",
+                                 what, n_rows, n_cols, most - 1));
+}
+
 SparseRows read_sparse(hid_t file, const std::string& name) {
   const h5::Group group = h5::open_group(file, name);
   const SparseHeader header = sparse_header(group, name);
@@ -79,28 +137,34 @@ void append_dense(const std::vector<float>& dense, std::int64_t n_cols, SparseRo
   }
 }
 
-SparseRows read_dense(hid_t file, const std::string& name) {
-  const std::vector<std::int64_t> shape = h5::shape_of(file, name);
-  if (shape.size() != 2)
-    throw InputError(fmt::format("{}: {} has {} dimensions, a matrix has 2", h5::file_name(file),
-                                 name, shape.size()));
+/// Rows first .. last - 1.
+SparseRows read_dense(hid_t file, const std::string& name, std::int64_t first_row,
+                      std::int64_t last_row, std::int64_t n_cols) {
   SparseRows m;
-  m.n_rows = static_cast<int>(shape[0]);
-  m.n_cols = static_cast<int>(shape[1]);
-  if (shape[0] == 0 || shape[1] == 0) {
-    m.row_start.assign(static_cast<std::size_t>(shape[0]) + 1, 0);
+  m.n_rows = static_cast<int>(last_row - first_row);
+  m.n_cols = static_cast<int>(n_cols);
+  if (m.n_rows == 0 || n_cols == 0) {
+    m.row_start.assign(static_cast<std::size_t>(m.n_rows) + 1, 0);
     return m;
   }
   constexpr std::int64_t most_values = std::int64_t{1} << 23;  // 32 MB at a time
-  const std::int64_t step = std::clamp<std::int64_t>(most_values / shape[1], 1, shape[0]);
+  const std::int64_t step = std::clamp<std::int64_t>(most_values / n_cols, 1, m.n_rows);
   std::vector<float> block;
-  for (std::int64_t first = 0; first < shape[0]; first += step) {
-    const std::int64_t n = std::min(step, shape[0] - first);
-    block.resize(static_cast<std::size_t>(n * shape[1]));
+  for (std::int64_t first = first_row; first < last_row; first += step) {
+    const std::int64_t n = std::min(step, last_row - first);
+    block.resize(static_cast<std::size_t>(n * n_cols));
     h5::read_rows(file, name, first, n, h5::native_type<float>(), block.data());
-    append_dense(block, shape[1], m);
+    append_dense(block, n_cols, m);
   }
   return m;
+}
+
+/// Values [first, first + n) of a one-dimensional dataset.
+template <class T>
+std::vector<T> read_part(hid_t group, const char* name, std::int64_t first, std::int64_t n) {
+  std::vector<T> values(static_cast<std::size_t>(n));
+  h5::read_rows(group, name, first, n, h5::native_type<T>(), values.data());
+  return values;
 }
 
 }  // namespace
@@ -139,31 +203,135 @@ SparseHeader sparse_header(hid_t group, const std::string& name) {
 SparseRows ordered_rows(std::int64_t n_rows, std::int64_t n_cols,
                         std::vector<std::int64_t> row_start, std::vector<std::int32_t> column,
                         std::vector<float> value, const std::string& what) {
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  if (n_rows > most - 1 || n_cols > most - 1)
-    throw InputError(fmt::format("{} has {} x {} entries; at most {} rows or columns are supported",
-                                 what, n_rows, n_cols, most - 1));
+  check_size(n_rows, n_cols, what);
   check_offsets(row_start, n_rows, column.size(), value.size(), what);
-  for (const std::int32_t c : column)
-    if (c < 0 || c >= n_cols)
-      throw InputError(
-          fmt::format("{} holds index {} of {}; the matrix is damaged", what, c, n_cols));
   SparseRows m{static_cast<int>(n_rows), static_cast<int>(n_cols), std::move(row_start),
                std::move(column), std::move(value)};
-  for (int i = 0; i < m.n_rows; ++i) {
-    const std::int64_t first = m.row_start[i], end = m.row_start[i + 1];
-    if (!std::is_sorted(m.column.begin() + first, m.column.begin() + end))
-      sort_row(m.column.data() + first, m.value.data() + first,
-               static_cast<std::size_t>(end - first));
-  }
-  compact(m);
+  tidy(m, what);
   return m;
 }
 
-SparseRows read_matrix(hid_t file, const std::string& name) {
+std::vector<std::int64_t> shape_of_matrix(hid_t file, const std::string& name) {
   if (!h5::exists(file, name))
     throw InputError(fmt::format("{} has no {}", h5::file_name(file), name));
-  return h5::is_group(file, name) ? read_sparse(file, name) : read_dense(file, name);
+  std::vector<std::int64_t> shape;
+  if (h5::is_group(file, name)) {
+    const SparseHeader header = sparse_header(h5::open_group(file, name), name);
+    shape = {header.n_rows, header.n_cols};
+  } else {
+    shape = h5::shape_of(file, name);
+    if (shape.size() != 2)
+      throw InputError(fmt::format("{}: {} has {} dimensions, a matrix has 2", h5::file_name(file),
+                                   name, shape.size()));
+  }
+  check_size(shape[0], shape[1], h5::file_name(file) + ": " + name);
+  return shape;
+}
+
+SparseRows read_matrix(hid_t file, const std::string& name) {
+  const std::vector<std::int64_t> shape = shape_of_matrix(file, name);
+  if (h5::is_group(file, name)) return read_sparse(file, name);
+  return read_dense(file, name, 0, shape[0], shape[1]);
+}
+
+MatrixRows::MatrixRows(hid_t file, const std::string& name, Block mine)
+    : file_(file), name_(name), mine_(mine) {
+  const std::string what = h5::file_name(file) + ": " + name;
+  const std::vector<std::int64_t> shape = shape_of_matrix(file, name);
+  n_rows_ = shape[0];
+  n_cols_ = shape[1];
+  if (h5::is_group(file, name))
+    kind_ = sparse_header(h5::open_group(file, name), name).is_csc ? Kind::csc : Kind::csr;
+  expects(0 <= mine.begin && mine.begin <= mine.end && mine.end <= n_rows_, "rows of the matrix");
+  if (kind_ == Kind::csr) open_csr(what);
+  if (kind_ == Kind::csc) read_csc(what);
+}
+
+void MatrixRows::open_csr(const std::string& what) {
+  const h5::Group group = h5::open_group(file_, name_);
+  const auto n_offsets = static_cast<std::int64_t>(h5::n_values(group, "indptr"));
+  OffsetEnds ends{n_offsets, 0, 0};
+  if (n_offsets > 0) {
+    ends.first = read_part<std::int64_t>(group, "indptr", 0, 1)[0];
+    ends.last = read_part<std::int64_t>(group, "indptr", n_offsets - 1, 1)[0];
+  }
+  check_ends(ends, n_rows_, h5::n_values(group, "indices"), h5::n_values(group, "data"), what);
+  row_start_ = read_part<std::int64_t>(group, "indptr", mine_.begin, mine_.size() + 1);
+  if (!std::is_sorted(row_start_.begin(), row_start_.end()) || row_start_.front() < 0 ||
+      row_start_.back() > ends.last)
+    throw InputError(what + ": indptr does not ascend; the matrix is damaged");
+}
+
+void MatrixRows::read_csc(const std::string& what) {
+  constexpr std::int64_t most = std::int64_t{1} << 22;  // entries at a time
+  const h5::Group group = h5::open_group(file_, name_);
+  const auto column_start = h5::read<std::int64_t>(group, "indptr");
+  const auto n_entries = static_cast<std::int64_t>(h5::n_values(group, "indices"));
+  check_offsets(column_start, n_cols_, static_cast<std::size_t>(n_entries),
+                h5::n_values(group, "data"), what);
+  const auto each_of_mine = [&](auto visit) {
+    auto next = column_start.begin() + 1;
+    for (std::int64_t first = 0; first < n_entries; first += most) {
+      const std::int64_t n = std::min(most, n_entries - first);
+      const auto row = read_part<std::int32_t>(group, "indices", first, n);
+      visit(first, row, [&](std::int64_t entry) {
+        while (*next <= entry) ++next;
+        return static_cast<std::int32_t>(next - column_start.begin() - 1);
+      });
+    }
+  };
+  kept_.n_rows = mine_.size();
+  kept_.n_cols = n_cols();
+  kept_.row_start.assign(static_cast<std::size_t>(mine_.size()) + 1, 0);
+  each_of_mine([&](std::int64_t, const std::vector<std::int32_t>& row, auto) {
+    for (const std::int32_t i : row) {
+      if (i < 0 || i >= n_rows_)
+        throw InputError(
+            fmt::format("{} holds index {} of {}; the matrix is damaged", what, i, n_rows_));
+      if (i >= mine_.begin && i < mine_.end) ++kept_.row_start[i - mine_.begin + 1];
+    }
+  });
+  std::partial_sum(kept_.row_start.begin(), kept_.row_start.end(), kept_.row_start.begin());
+  kept_.column.resize(static_cast<std::size_t>(kept_.n_entries()));
+  kept_.value.resize(kept_.column.size());
+  std::vector<std::int64_t> at(kept_.row_start.begin(), kept_.row_start.end() - 1);
+  each_of_mine([&](std::int64_t first, const std::vector<std::int32_t>& row, auto column_of) {
+    const auto value =
+        read_part<float>(group, "data", first, static_cast<std::int64_t>(row.size()));
+    for (std::size_t k = 0; k < row.size(); ++k) {
+      if (row[k] < mine_.begin || row[k] >= mine_.end) continue;
+      const std::int64_t to = at[row[k] - mine_.begin]++;
+      kept_.column[to] = column_of(first + static_cast<std::int64_t>(k));
+      kept_.value[to] = value[k];
+    }
+  });
+  tidy(kept_, what);
+}
+
+int MatrixRows::end_of_block(int first, std::int64_t most_entries) const {
+  expects(mine_.begin <= first && first < mine_.end, "a row of this part");
+  if (kind_ == Kind::dense)
+    return static_cast<int>(std::min<std::int64_t>(
+        mine_.end,
+        first + std::max<std::int64_t>(1, most_entries / std::max<std::int64_t>(1, n_cols_))));
+  const std::vector<std::int64_t>& start = kind_ == Kind::csr ? row_start_ : kept_.row_start;
+  const auto from = start.begin() + (first - mine_.begin);
+  const auto end = std::upper_bound(from, start.end(), *from + most_entries);
+  return std::max(first + 1, mine_.begin + static_cast<int>(end - start.begin()) - 1);
+}
+
+SparseRows MatrixRows::read(int first, int last) const {
+  expects(mine_.begin <= first && first <= last && last <= mine_.end, "rows of this part");
+  if (kind_ == Kind::csc) return rows_of(kept_, first - mine_.begin, last - mine_.begin);
+  if (kind_ == Kind::dense) return read_dense(file_, name_, first, last, n_cols_);
+  const h5::Group group = h5::open_group(file_, name_);
+  const auto begin = row_start_.begin() + (first - mine_.begin);
+  std::vector<std::int64_t> start(begin, begin + (last - first) + 1);
+  const std::int64_t before = start.front(), n = start.back() - before;
+  for (std::int64_t& offset : start) offset -= before;
+  return ordered_rows(
+      last - first, n_cols_, std::move(start), read_part<std::int32_t>(group, "indices", before, n),
+      read_part<float>(group, "data", before, n), h5::file_name(file_) + ": " + name_);
 }
 
 }  // namespace stamarker::anndata

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/comm.hpp"
 #include "data/dataset.hpp"
 #include "io/h5.hpp"
 
@@ -17,11 +18,43 @@ struct SparseHeader {
 SparseHeader sparse_header(hid_t group, const std::string& name);
 bool is_sparse(hid_t where, const std::string& name);
 
+/// Rows and columns. Throws InputError if there is no matrix of that name.
+std::vector<std::int64_t> shape_of_matrix(hid_t file, const std::string& name);
+
 /// A matrix of numbers as CSR: a group marked csr_matrix or csc_matrix, one of h5sparse (before
 /// anndata 0.7), or a dense dataset, which is read in blocks of rows. Columns ascend, entries of
 /// the same place are summed, zeros are dropped.
 /// Throws InputError: missing, no numbers, wrong shape, indices out of range, offsets that fall.
 SparseRows read_matrix(hid_t file, const std::string& name);
+
+/// Some rows of such a matrix, read block by block when they are asked for: CSR and dense ones hold
+/// nothing in memory. A CSC matrix is read once, by blocks of columns, and its part is kept.
+class MatrixRows {
+ public:
+  /// Rows `mine` of the matrix. `file` must outlive this object. Throws InputError as read_matrix.
+  MatrixRows(hid_t file, const std::string& name, Block mine);
+
+  int n_rows() const { return static_cast<int>(n_rows_); }  // of the whole matrix
+  int n_cols() const { return static_cast<int>(n_cols_); }
+  Block mine() const { return mine_; }
+  /// One past the last row of the block that begins at `first`: at most `most_entries` entries, at
+  /// least one row.
+  int end_of_block(int first, std::int64_t most_entries) const;
+  SparseRows read(int first, int last) const;  // of mine()
+
+ private:
+  enum class Kind { csr, csc, dense };
+  void open_csr(const std::string& what);
+  void read_csc(const std::string& what);
+
+  hid_t file_;
+  std::string name_;
+  Kind kind_ = Kind::dense;
+  std::int64_t n_rows_ = 0, n_cols_ = 0;
+  Block mine_;
+  std::vector<std::int64_t> row_start_;  // of mine(), CSR: offsets in the file
+  SparseRows kept_;                      // of mine(), CSC
+};
 
 /// Checks offsets and indices of a compressed matrix and brings each row into order as read_matrix
 /// says. `what` names the matrix in messages.

@@ -156,6 +156,23 @@ void expect_size(const InputOptions& options, const std::string& matrix, std::in
 
 }  // namespace
 
+std::string counts_path(hid_t file, const InputOptions& options) {
+  return places_of(file, options).matrix;
+}
+
+std::vector<std::string> gene_names(hid_t file, const InputOptions& options) {
+  return anndata::read_index(file, places_of(file, options).genes);
+}
+
+InputShape h5ad_shape(const InputOptions& options) {
+  const h5::File file = h5::open_to_read(options.path);
+  const std::string matrix = places_of(file, options).matrix;
+  const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, matrix);
+  if (!h5::is_group(file, matrix)) return {shape[0], shape[1], shape[0] * shape[1]};
+  const std::size_t n_entries = h5::n_values(h5::open_group(file, matrix), "data");
+  return {shape[0], shape[1], static_cast<std::int64_t>(n_entries)};
+}
+
 Loaded load_h5ad(const InputOptions& options, Part part) {
   const h5::File file = h5::open_to_read(options.path);
   const Places places = places_of(file, options);
@@ -170,11 +187,12 @@ Loaded load_h5ad(const InputOptions& options, Part part) {
   data.gene_names = known.var.index;
   data.coordinates = read_coordinates(file, options, data.spot_names.size());
   read_sections(known.obs, options, data);
-  data.counts = anndata::read_matrix(file, places.matrix);
-  expect_size(options, places.matrix, data.counts.n_rows,
-              static_cast<std::int64_t>(data.spot_names.size()), "obs");
-  expect_size(options, places.matrix, data.counts.n_cols,
-              static_cast<std::int64_t>(data.gene_names.size()), places.genes);
+  if (part == Part::everything) data.counts = anndata::read_matrix(file, places.matrix);
+  const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, places.matrix);
+  expect_size(options, places.matrix, shape[0], static_cast<std::int64_t>(data.spot_names.size()),
+              "obs");
+  expect_size(options, places.matrix, shape[1], static_cast<std::int64_t>(data.gene_names.size()),
+              places.genes);
   return loaded;
 }
 

@@ -1,14 +1,18 @@
 #pragma once
+#include <hdf5.h>
+
 #include <filesystem>
+#include <functional>
 #include <string>
 
-#include "io/read_input.hpp"
+#include "io/input_shape.hpp"
 
 /// The formats behind read_input, one file each.
 namespace stamarker::input {
 
-/// Counts too, or only what is known of spots and genes.
-enum class Part { everything, annotations };
+/// Counts too, or only names, positions and sections (of an .h5ad; other formats read the counts
+/// anyway), or only the columns of obs and var.
+enum class Part { everything, tables, annotations };
 
 /// One input as its format reads it. With Part::annotations `data` is empty.
 struct Loaded {
@@ -19,6 +23,19 @@ struct Loaded {
 Loaded load_h5ad(const InputOptions& options, Part part);                   // h5ad.cpp
 Loaded load_tenx_h5(const std::filesystem::path& file, Part part);          // tenx.cpp
 Loaded load_matrix_market(const std::filesystem::path& folder, Part part);  // matrix_market.cpp
+
+/// The path of the counts inside an .h5ad. Throws InputError: no such layer.
+std::string counts_path(hid_t file, const InputOptions& options);  // h5ad.cpp
+/// The names of its columns.
+std::vector<std::string> gene_names(hid_t file, const InputOptions& options);  // h5ad.cpp
+/// What the headers tell. Not all of it is counts in tissue: what read_input leaves out is in it.
+InputShape h5ad_shape(const InputOptions& options);                   // h5ad.cpp
+InputShape tenx_shape(const std::filesystem::path& file);             // tenx.cpp
+InputShape matrix_market_shape(const std::filesystem::path& folder);  // matrix_market.cpp
+/// Any format. Throws InputError, also for what a format did not foresee.
+Loaded load(const InputOptions& options, Part part);  // read_input.cpp
+/// Runs `read`; any failure becomes an InputError that names the input.
+void reading_input(const InputOptions& options, const std::function<void()>& read);
 
 /// Where a path of the configuration leads.
 struct Source {

@@ -164,13 +164,20 @@ void add_coordinates(const fs::path& path, Dataset& data) {
 
 }  // namespace
 
+InputShape matrix_market_shape(const fs::path& folder) {
+  TextLines lines(plain_or_gzip(folder, "matrix.mtx"));
+  Entries entries;
+  read_size(lines, entries);
+  return {entries.n_cols, entries.n_rows, entries.n_entries};
+}
+
 Loaded load_matrix_market(const fs::path& folder, Part part) {
   Loaded loaded;
   Frame& obs = loaded.annotations.obs;
   Frame& var = loaded.annotations.var;
   obs.index = read_barcodes(folder);
   var = read_features(folder);
-  if (part == Part::everything) {
+  if (part != Part::annotations) {
     const fs::path path = plain_or_gzip(folder, "matrix.mtx");
     const Entries entries = read_entries(path);
     if (entries.n_rows != var.n_rows() || entries.n_cols != obs.n_rows())
@@ -193,7 +200,7 @@ Loaded load_matrix_market(const fs::path& folder, Part part) {
         "x, y)");
   if (has_tissue_positions(folder)) {
     add_tissue_positions(folder, part, loaded);
-  } else if (part == Part::everything) {
+  } else if (part != Part::annotations) {
     add_coordinates(table, loaded.data);
     loaded.data.section.assign(obs.index.size(), 0);
     loaded.data.section_names = {"section"};

@@ -73,11 +73,11 @@ input::Loaded load_any(const InputOptions& options, input::Part part) {
                                               : input::load_matrix_market(source.path, part);
 }
 
-/// What a format did not foresee is still a damaged file to the user.
-input::Loaded load(const InputOptions& options, input::Part part) {
-  options.validate();
+}  // namespace
+
+void input::reading_input(const InputOptions& options, const std::function<void()>& read) {
   try {
-    return load_any(options, part);
+    read();
   } catch (const LibraryError& error) {
     throw InputError(
         fmt::format("{} cannot be read: damaged or truncated ({})", options.path, error.what()));
@@ -86,7 +86,12 @@ input::Loaded load(const InputOptions& options, input::Part part) {
   }
 }
 
-}  // namespace
+input::Loaded input::load(const InputOptions& options, Part part) {
+  options.validate();
+  Loaded loaded;
+  reading_input(options, [&] { loaded = load_any(options, part); });
+  return loaded;
+}
 
 Source input::find_source(const std::string& path) {
   std::error_code ignored;
@@ -100,12 +105,32 @@ void InputOptions::validate() const {
   if (spatial_key.empty()) throw InputError("input.spatial_key is empty (a name in obsm)");
 }
 
+InputShape read_shape(const InputOptions& options) {
+  options.validate();
+  InputShape shape;
+  input::reading_input(options, [&] {
+    const Source source = input::find_source(options.path);
+    switch (source.kind) {
+      case Source::Kind::h5ad:
+        shape = input::h5ad_shape(options);
+        break;
+      case Source::Kind::tenx_h5:
+        shape = input::tenx_shape(source.path);
+        break;
+      case Source::Kind::matrix_market:
+        shape = input::matrix_market_shape(source.path);
+        break;
+    }
+  });
+  return shape;
+}
+
 Dataset read_input(const InputOptions& options) {
-  return load(options, input::Part::everything).data;
+  return input::load(options, input::Part::everything).data;
 }
 
 Annotations read_annotations(const InputOptions& options) {
-  return load(options, input::Part::annotations).annotations;
+  return input::load(options, input::Part::annotations).annotations;
 }
 
 bool is_anndata_file(const std::string& path) {

@@ -274,9 +274,13 @@ void write_large_parts(const Comm& comm, hid_t file, const ResultContents& conte
 
 }  // namespace
 
-void fill_prepared(const PreparedData& prepared, Block rows, ResultContents& contents) {
-  contents.expression = h5::block_of_rows(prepared.expression, rows);
-  contents.counts = h5::block_of_rows(prepared.counts, rows);
+void fill_prepared(const PreparedData& prepared, Block rows, const SparseRows& counts,
+                   const SparseRows& expression, ResultContents& contents) {
+  contents.expression = h5::block_of_rows(expression, {0, rows.size()});
+  contents.expression.first_row = rows.begin;
+  contents.counts = h5::block_of_rows(counts, {0, rows.size()});
+  contents.counts.first_row = rows.begin;
+  contents.expression.n_cols = contents.counts.n_cols = prepared.n_genes();  // also without rows
   contents.graph.first_row = rows.begin;
   contents.graph.n_cols = prepared.n_spots();
   if (rows.size() > 0)

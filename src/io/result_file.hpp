@@ -83,8 +83,10 @@ struct ResultContents {
 };
 
 /// The part of `contents` that every stage after preparation shares: names, indices, coordinates,
-/// statistics, radius and this rank's block of X, counts and graph. `prepared` must outlive it.
-void fill_prepared(const PreparedData& prepared, Block rows, ResultContents& contents);
+/// statistics, radius, this rank's block of the graph, and the matrices, of which `counts` and
+/// `expression` hold those rows alone. All of them must outlive it.
+void fill_prepared(const PreparedData& prepared, Block rows, const SparseRows& counts,
+                   const SparseRows& expression, ResultContents& contents);
 
 /// Writes the result file, whole or not at all. Collective. Rank 0 first writes what is small or
 /// carried over from the input, then all ranks write the large matrices by rows. The values do not
@@ -95,9 +97,20 @@ std::vector<std::string> write_result(const Comm& comm, const std::string& path,
                                       const ResultContents& contents);
 
 /// log2 of the ratio of mean expression inside a domain to that outside, as scanpy.tl.
-/// rank_genes_groups defines it: means of log1p values, expm1 of them, 1e-9 added to both.
-/// domain: [N], codes below n_domains. Returns [n_domains, G].
-std::vector<float> log_fold_changes(const SparseRows& expression,
-                                    std::span<const std::int32_t> domain, int n_domains);
+/// rank_genes_groups defines it: means of log1p values, expm1 of them, 1e-9 added to both. The
+/// rows of the section are added in their order, in any blocks.
+class FoldChanges {
+ public:
+  FoldChanges(int n_domains, int n_genes);
+  /// domain: of these rows, codes below n_domains.
+  void add(const SparseRows& expression, std::span<const std::int32_t> domain);
+  std::vector<float> values() const;  // [n_domains, G]
+
+ private:
+  std::size_t n_domains_, n_genes_;
+  std::vector<double> sum_;      // [n_domains, G]
+  std::vector<double> total_;    // [G]
+  std::vector<double> n_spots_;  // [n_domains]
+};
 
 }  // namespace stamarker

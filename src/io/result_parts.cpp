@@ -120,30 +120,37 @@ void result::write_run_record(hid_t file, const RunRecord& run, std::int64_t n_d
   for (const auto& [name, text] : run.provenance) anndata::write_string(provenance, name, text);
 }
 
-std::vector<float> log_fold_changes(const SparseRows& expression,
-                                    std::span<const std::int32_t> domain, int n_domains) {
-  const auto n_genes = static_cast<std::size_t>(expression.n_cols);
-  const auto n_groups = static_cast<std::size_t>(n_domains);
-  std::vector<double> sum(n_groups * n_genes, 0), total(n_genes, 0);
-  std::vector<double> n_spots(n_groups, 0);
+FoldChanges::FoldChanges(int n_domains, int n_genes)
+    : n_domains_(static_cast<std::size_t>(n_domains)),
+      n_genes_(static_cast<std::size_t>(n_genes)),
+      sum_(n_domains_ * n_genes_),
+      total_(n_genes_),
+      n_spots_(n_domains_) {}
+
+void FoldChanges::add(const SparseRows& expression, std::span<const std::int32_t> domain) {
+  expects(static_cast<int>(domain.size()) == expression.n_rows, "a domain for each row");
   for (int i = 0; i < expression.n_rows; ++i) {
     const auto k = static_cast<std::size_t>(domain[static_cast<std::size_t>(i)]);
-    n_spots[k] += 1;
+    n_spots_[k] += 1;
     for (std::int64_t e = expression.row_start[i]; e < expression.row_start[i + 1]; ++e) {
-      sum[k * n_genes + static_cast<std::size_t>(expression.column[e])] += expression.value[e];
-      total[static_cast<std::size_t>(expression.column[e])] += expression.value[e];
+      const auto g = static_cast<std::size_t>(expression.column[e]);
+      sum_[k * n_genes_ + g] += expression.value[e];
+      total_[g] += expression.value[e];
     }
   }
-  std::vector<float> change(n_groups * n_genes);
-  for (std::size_t k = 0; k < n_groups; ++k) {
-    const double n_rest = expression.n_rows - n_spots[k];
-    for (std::size_t g = 0; g < n_genes; ++g) {
-      const double inside = sum[k * n_genes + g] / std::max(n_spots[k], 1.0);
-      const double outside = (total[g] - sum[k * n_genes + g]) / std::max(n_rest, 1.0);
-      change[k * n_genes + g] =
+}
+
+std::vector<float> FoldChanges::values() const {
+  const double n_all = std::accumulate(n_spots_.begin(), n_spots_.end(), 0.0);
+  std::vector<float> change(n_domains_ * n_genes_);
+  for (std::size_t k = 0; k < n_domains_; ++k)
+    for (std::size_t g = 0; g < n_genes_; ++g) {
+      const double inside = sum_[k * n_genes_ + g] / std::max(n_spots_[k], 1.0);
+      const double outside =
+          (total_[g] - sum_[k * n_genes_ + g]) / std::max(n_all - n_spots_[k], 1.0);
+      change[k * n_genes_ + g] =
           static_cast<float>(std::log2((std::expm1(inside) + 1e-9) / (std::expm1(outside) + 1e-9)));
     }
-  }
   return change;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/sparse_rows.hpp"
 #include "io/anndata_frame.hpp"
 #include "io/atomic_file.hpp"
 
@@ -84,17 +85,8 @@ void write_section(const std::string& path, const Dataset& data, Frame obs, Fram
   if (var.index.empty()) var.index = data.gene_names;
   if (data.section_names.size() > 1)
     obs.set(categorical_column("section", data.section, data.section_names));
-  write_section(path, obs, var, data.coordinates, [&](int first, int last) {
-    SparseRows part;
-    part.n_rows = last - first;
-    part.n_cols = data.counts.n_cols;
-    part.row_start.clear();
-    const std::int64_t begin = data.counts.row_start[first], end = data.counts.row_start[last];
-    for (int i = first; i <= last; ++i) part.row_start.push_back(data.counts.row_start[i] - begin);
-    part.column.assign(data.counts.column.begin() + begin, data.counts.column.begin() + end);
-    part.value.assign(data.counts.value.begin() + begin, data.counts.value.begin() + end);
-    return part;
-  });
+  write_section(path, obs, var, data.coordinates,
+                [&](int first, int last) { return rows_of(data.counts, first, last); });
 }
 
 }  // namespace stamarker

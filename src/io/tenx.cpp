@@ -29,6 +29,14 @@ Places places_of(hid_t file, const std::string& path) {
 
 }  // namespace
 
+InputShape tenx_shape(const std::filesystem::path& file_path) {
+  const h5::File file = h5::open_to_read(file_path);
+  const h5::Group group = h5::open_group(file, places_of(file, file_path.string()).group);
+  const auto shape = h5::read<std::int64_t>(group, "shape");  // genes, spots
+  if (shape.size() != 2) throw InputError(file_path.string() + ": shape is not that of a matrix");
+  return {shape[1], shape[0], static_cast<std::int64_t>(h5::n_values(group, "data"))};
+}
+
 Loaded load_tenx_h5(const std::filesystem::path& file_path, Part part) {
   const h5::File file = h5::open_to_read(file_path);
   const std::string path = file_path.string();
@@ -52,7 +60,7 @@ Loaded load_tenx_h5(const std::filesystem::path& file_path, Part part) {
   add("feature_types", places.types);
   add("genome", places.types.empty() ? "" : "features/genome");
 
-  if (part == Part::everything) {
+  if (part != Part::annotations) {
     const auto shape = h5::read<std::int64_t>(group, "shape");  // genes, spots; stored by spots
     if (shape.size() != 2 || shape[0] != static_cast<std::int64_t>(var.index.size()) ||
         shape[1] != static_cast<std::int64_t>(obs.index.size()))

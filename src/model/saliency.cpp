@@ -58,9 +58,7 @@ void model_saliency(Backend& backend, const DeviceTile& tile, StepMemory& memory
 
 }  // namespace
 
-int saliency_tiles(const PreparedData& data) {
-  return (data.n_spots() + spots_per_tile - 1) / spots_per_tile;
-}
+int saliency_tiles(int n_spots) { return (n_spots + spots_per_tile - 1) / spots_per_tile; }
 
 TileSaliency tile_saliency(Backend& backend, const PreparedData& data, int tile,
                            std::span<const StackedModel> models,
@@ -70,7 +68,7 @@ TileSaliency tile_saliency(Backend& backend, const PreparedData& data, int tile,
                            SvgTransform transform) {
   expects(!models.empty(), "saliency of at least one model");
   const std::vector<double> weight(static_cast<std::size_t>(data.n_spots()), 1.0);
-  const auto parts = bisect(data.coordinates, weight, saliency_tiles(data));
+  const auto parts = bisect(data.coordinates, weight, saliency_tiles(data.n_spots()));
   const DeviceTile device_tile(backend, make_tile(data.graph, parts[tile], Halo::attending),
                                data.expression);
   TileExtent extent;

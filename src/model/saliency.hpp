@@ -25,11 +25,11 @@ struct TileSaliency {
 };
 
 /// How many tiles saliency cuts a section into: a function of the section alone, never of ranks.
-int saliency_tiles(const PreparedData& data);
+int saliency_tiles(int n_spots);
 
-/// Saliency of tile `tile` of `saliency_tiles(data)` (design: section 7). `transform` log_saliency
-/// squares log(1 + S) instead of S. Depends on no other tile; not collective.
-/// Source of the method: zhanglabtools/STAMarker, stamarker/pipeline.py, compute_smaps.
+/// Saliency of tile `tile` of `saliency_tiles(n_spots)` (design: section 7). `transform`
+/// log_saliency squares log(1 + S) instead of S. Depends on no other tile; not collective. Source
+/// of the method: zhanglabtools/STAMarker, stamarker/pipeline.py, compute_smaps.
 TileSaliency tile_saliency(Backend& backend, const PreparedData& data, int tile,
                            std::span<const StackedModel> models,
                            const AutoencoderOptions& autoencoder,

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "app/program.hpp"
 #include "app/run/fingerprint.hpp"
@@ -75,6 +76,26 @@ TEST(InputChecksum, SeesEveryFileThatIsReadAndNoOther) {
   EXPECT_EQ(with_image, before);
   EXPECT_NE(input_checksum(folder), before);
   EXPECT_THROW(input_checksum(folder + "/none"), InputError);
+}
+
+TEST(InputChecksum, SeesEveryBitOfALargeFile) {
+  const Scratch scratch;
+  std::string bytes((std::size_t{1} << 22) + 77, '\0');  // more than a block, no whole words
+  std::set<std::string> seen;
+  const auto add = [&] {
+    write_text(scratch / "matrix.mtx", bytes);
+    seen.insert(input_checksum(scratch.path().string()));
+  };
+  add();
+  for (const std::size_t at : {std::size_t{7}, std::size_t{39}, std::size_t{71}, bytes.size() - 78,
+                               bytes.size() - 77, bytes.size() - 1}) {
+    bytes[at] = static_cast<char>(bytes[at] ^ '\x80');  // the top bits of words of one lane too
+    add();
+  }
+  bytes.push_back('\0');
+  add();
+
+  EXPECT_EQ(seen.size(), 8U);
 }
 
 TEST(ParallelPlan, PutsRanksOfAGroupSideBySide) {

@@ -3,10 +3,11 @@
 #include <cmath>
 #include <set>
 
-#include "data/preprocess.hpp"
+#include "data/select_counts.hpp"
 #include "data/spatial_graph.hpp"
 #include "data/variable_genes.hpp"
 #include "h5ad_fixture.hpp"
+#include "prepared_section.hpp"
 #include "support/golden.hpp"
 
 namespace stamarker::test {
@@ -83,19 +84,16 @@ double distance_between(const Coordinates& c, int i, int j) {
 }
 
 TEST_P(GoldenPreprocess, KeepsTheSameSpotsAndGenes) {
-  const Kept kept = filter(data_.counts, options_);
+  const SelectedCounts kept = prepare_section(data_, options_).selected;
 
-  EXPECT_EQ(kept.spots, golden<std::int32_t>("kept_spots"));
-  EXPECT_EQ(kept.genes, golden<std::int32_t>("kept_genes"));
+  EXPECT_EQ(kept.kept_spots, golden<std::int32_t>("kept_spots"));
+  EXPECT_EQ(kept.kept_genes, golden<std::int32_t>("kept_genes"));
 }
 
 // Sums of integers are exact in both; the fitted trend agrees to 4e-10 with scikit-misc, and
 // variances_norm is proportional to 1 / expected_sd^2.
 TEST_P(GoldenPreprocess, RanksTheSameGenesByTheSameVariance) {
-  const Kept kept = filter(data_.counts, options_);
-
-  const GeneStatistics got =
-      highly_variable_genes(data_.counts, kept.spots, kept.genes, options_.n_top_genes);
+  const GeneStatistics got = prepare_section(data_, options_).selected.statistics;
 
   const auto wanted_norm = golden<double>("hvg/variances_norm");
   const auto wanted_rank = golden<std::int32_t>("hvg/rank");
@@ -117,7 +115,7 @@ TEST_P(GoldenPreprocess, RanksTheSameGenesByTheSameVariance) {
 }
 
 TEST_P(GoldenPreprocess, NormalisesToTheSameExpression) {
-  const PreparedData got = prepare(data_, options_);
+  const PreparedData got = prepare_section(data_, options_).data;
 
   // scanpy divides and takes the logarithm in float32: a few roundings of each value.
   constexpr double one_value = 4 * 0x1p-24;
@@ -147,7 +145,7 @@ TEST_P(GoldenPreprocess, NormalisesToTheSameExpression) {
 // Where two spots lie at one place the public code takes its own spot out of the list by place and
 // may take out the other one: those edges alone may be missing from the golden graph.
 TEST_P(GoldenPreprocess, GivesTheSameRadiusGraph) {
-  const PreparedData got = prepare(data_, options_);
+  const PreparedData got = prepare_section(data_, options_).data;
 
   const Edges wanted = edges_of(golden_graph("graph")), ours = edges_of(got.graph);
   EXPECT_EQ(minus(wanted, ours), Edges{});
@@ -158,7 +156,7 @@ TEST_P(GoldenPreprocess, GivesTheSameRadiusGraph) {
 TEST_P(GoldenPreprocess, GivesTheSameNearestNeighboursUpToTies) {
   options_.rad_cutoff.reset();
   options_.k_cutoff = 6;
-  const PreparedData got = prepare(data_, options_);
+  const PreparedData got = prepare_section(data_, options_).data;
 
   const Edges wanted = edges_of(golden_graph("knn6")), ours = edges_of(got.graph);
   EXPECT_TRUE(std::ranges::is_sorted(got.graph.row_start));
@@ -193,7 +191,7 @@ TEST_P(GoldenPreprocess, GivesTheSameNearestNeighboursUpToTies) {
 TEST_P(GoldenPreprocess, FindsARadiusWithAboutSixNeighbours) {
   options_.rad_cutoff.reset();
 
-  const PreparedData got = prepare(data_, options_);
+  const PreparedData got = prepare_section(data_, options_).data;
 
   const GraphSummary summary = summary_of(got.graph);
   const bool is_square_grid = std::string_view(GetParam()).starts_with("her2st");

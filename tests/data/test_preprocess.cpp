@@ -9,9 +9,10 @@
 #include <numeric>
 
 #include "base/error.hpp"
-#include "data/preprocess.hpp"
+#include "data/select_counts.hpp"
 #include "data/simulate.hpp"
 #include "data/variable_genes.hpp"
+#include "prepared_section.hpp"
 #include "random_points.hpp"
 
 namespace stamarker::test {
@@ -58,35 +59,43 @@ std::string message_of(const std::function<void()>& work) {
   return "no InputError";
 }
 
-TEST(Filter, DropsGenesFirstAndThenSpotsByTheirCountsOfTheGenesLeft) {
-  const SparseRows counts = sparse({{9, 1, 0, 2}, {0, 1, 1, 0}, {0, 3, 0, 1}, {0, 0, 0, 0}});
-
-  const Kept kept = filter(counts, {.min_cells = 2, .min_counts = 3});
-
-  EXPECT_EQ(kept.genes, (Indices{1, 3}));
-  EXPECT_EQ(kept.spots, (Indices{0, 2}));  // 3 and 4 counts of genes 1 and 3; spot 1 has 1
+SelectedCounts select(const Dataset& data, const PrepareOptions& options) {
+  CountsInMemory table(data, "a.h5ad: layers/raw", /*block_rows=*/2);
+  return select_counts(table, options);
 }
 
-TEST(Filter, DoesNotCountStoredZeros) {
-  SparseRows counts = sparse({{1, 1}, {1, 1}, {1, 1}});
-  counts.value[1] = counts.value[3] = 0;
+TEST(SelectCounts, DropsGenesFirstAndThenSpotsByTheirCountsOfTheGenesLeft) {
+  const Dataset data = dataset({{9, 1, 0, 2}, {0, 1, 1, 0}, {0, 3, 0, 1}, {0, 0, 0, 0}});
 
-  EXPECT_EQ(filter(counts, {.min_cells = 2}).genes, Indices{0});
+  const SelectedCounts got = select(data, {.min_cells = 2, .min_counts = 3});
+
+  EXPECT_EQ(got.kept_genes, (Indices{1, 3}));
+  EXPECT_EQ(got.kept_spots, (Indices{0, 2}));  // 3 and 4 counts of genes 1 and 3; spot 1 has 1
+  EXPECT_EQ(got.counts.value, (std::vector<float>{1, 2, 3, 1}));
 }
 
-TEST(Filter, NamesTheOptionThatLeavesNothing) {
-  const SparseRows counts = sparse({{1, 0}, {1, 2}, {4, 0}});
+TEST(SelectCounts, DoesNotCountStoredZeros) {
+  Dataset data = dataset({{1, 1}, {1, 1}, {1, 1}});
+  data.counts.value[1] = data.counts.value[3] = 0;
 
-  EXPECT_EQ(message_of([&] { filter(counts, {.min_cells = 50}); }),
+  EXPECT_EQ(select(data, {.min_cells = 2}).kept_genes, Indices{0});
+}
+
+TEST(SelectCounts, NamesTheOptionThatLeavesNothing) {
+  const Dataset data = dataset({{1, 0}, {1, 2}, {4, 0}});
+
+  EXPECT_EQ(message_of([&] { select(data, {.min_cells = 50}); }),
             "prepare.min_cells = 50 leaves no gene (the most frequent of 2 genes is seen in 3 of 3 "
             "spots; lower prepare.min_cells)");
-  EXPECT_EQ(message_of([&] { filter(counts, {.min_cells = 1, .min_counts = 4}); }),
+  EXPECT_EQ(message_of([&] { select(data, {.min_cells = 1, .min_counts = 4}); }),
             "prepare.min_counts = 4 leaves 1 of 3 spots (at least two are needed; the largest spot "
             "has 4 counts of the genes kept; lower prepare.min_counts)");
 }
 
-TEST(NormalizedLog, ScalesEachSpotAndLeavesAnEmptyOneZero) {
-  const SparseRows got = normalized_log(sparse({{1, 3, 0}, {0, 0, 0}, {0, 0, 7}}), 100);
+TEST(NormalizeLog, ScalesEachSpotAndLeavesAnEmptyOneZero) {
+  SparseRows got = sparse({{1, 3, 0}, {0, 0, 0}, {0, 0, 7}});
+
+  normalize_log(got, 100);
 
   EXPECT_EQ(got.row_start, (std::vector<std::int64_t>{0, 2, 2, 3}));
   EXPECT_FLOAT_EQ(got.value[0], std::log(26.0F));
@@ -94,11 +103,22 @@ TEST(NormalizedLog, ScalesEachSpotAndLeavesAnEmptyOneZero) {
   EXPECT_FLOAT_EQ(got.value[2], std::log(101.0F));
 }
 
-TEST(NormalizedLog, LeavesAStoredRowOfZerosZero) {
+TEST(NormalizeLog, TakesEachLogarithmByItself) {
+  SparseRows got = sparse({{1, 2, 31, 32, 40, 1, 2, 40}});
+  const std::vector<float> counts = got.value;
+
+  normalize_log(got, 50);
+
+  for (std::size_t k = 0; k < counts.size(); ++k)
+    EXPECT_EQ(got.value[k], static_cast<float>(std::log1p(counts[k] * (50.0 / 149)))) << k;
+}
+
+TEST(NormalizeLog, LeavesAStoredRowOfZerosZero) {
   SparseRows counts = sparse({{1, 1}});
   counts.value = {0, 0};
 
-  EXPECT_EQ(normalized_log(counts, 100).value, (std::vector<float>{0, 0}));
+  normalize_log(counts, 100);
+  EXPECT_EQ(counts.value, (std::vector<float>{0, 0}));
 }
 
 /// Counts of 60 spots x 80 genes with outliers that the limit cuts.
@@ -114,21 +134,33 @@ SparseRows counts_with_outliers() {
   return counts;
 }
 
+GeneTally tally_of(const SparseRows& counts, const std::vector<char>& is_kept = {}) {
+  GeneTally tally(counts.n_cols);
+  tally.add(counts, is_kept);
+  const Dataset nothing;
+  CountsInMemory alone(nothing, "");
+  tally.join_ranks(alone);
+  return tally;
+}
+
 // The definition in the header, entry by entry from a dense table, given the trend.
 TEST(HighlyVariableGenes, FollowsItsDefinition) {
   const SparseRows counts = counts_with_outliers();
   Indices spots, genes;
-  for (int i = 0; i < 60; ++i)
-    if (i % 7 != 3) spots.push_back(i);
+  std::vector<char> is_kept;
+  for (int i = 0; i < 60; ++i) {
+    is_kept.push_back(i % 7 != 3 ? 1 : 0);
+    if (is_kept.back() != 0) spots.push_back(i);
+  }
   for (int g = 0; g < 80; ++g)
     if (g % 5 != 2) genes.push_back(g);
-  GeneSums sums(80);
-  sums.add(counts, spots);
-  const GeneTrend trend = gene_trend(sums, genes);
+  const GeneTally tally = tally_of(counts, is_kept);
+  const auto n_spots = static_cast<std::int64_t>(spots.size());
+  const GeneTrend trend = gene_trend(tally, n_spots, genes);
 
-  const GeneStatistics got = highly_variable_genes(counts, spots, genes, 10);
+  const GeneStatistics got = highly_variable_genes(tally, n_spots, genes, 10);
 
-  const auto n = static_cast<double>(spots.size());
+  const auto n = static_cast<double>(n_spots);
   int n_clipped = 0;
   for (std::size_t k = 0; k < genes.size(); ++k) {
     std::vector<double> column;
@@ -156,10 +188,11 @@ TEST(HighlyVariableGenes, RanksByVarianceAndTiesByTheOrderOfGenes) {
   // Genes 1 and 3 hold the same counts in another order; gene 4 is the most, 2 not variable.
   const SparseRows counts = sparse(
       {{1, 5, 2, 1, 0}, {2, 1, 2, 1, 0}, {1, 1, 2, 5, 90}, {2, 0, 2, 0, 0}, {1, 1, 2, 1, 0}});
-  const Indices spots{0, 1, 2, 3, 4}, genes{0, 1, 2, 3, 4};
+  const Indices genes{0, 1, 2, 3, 4};
+  const GeneTally tally = tally_of(counts);
 
-  const GeneStatistics all = highly_variable_genes(counts, spots, genes, 5);
-  const GeneStatistics some = highly_variable_genes(counts, spots, genes, 2);
+  const GeneStatistics all = highly_variable_genes(tally, 5, genes, 5);
+  const GeneStatistics some = highly_variable_genes(tally, 5, genes, 2);
 
   EXPECT_EQ(all.variances[2], 0);
   EXPECT_EQ(all.variances_norm[2], 0);
@@ -172,26 +205,30 @@ TEST(HighlyVariableGenes, RanksByVarianceAndTiesByTheOrderOfGenes) {
   for (int g = 0; g < 5; ++g) EXPECT_EQ(some.rank[g], all.rank[g] < 2 ? all.rank[g] : -1);
 }
 
-TEST(HighlyVariableGenes, AddsBlocksOfRowsToTheSameBits) {
-  const SparseRows counts = counts_with_outliers();
-  GeneSums whole(80), in_blocks(80);
-  Indices spots(60);
-  std::iota(spots.begin(), spots.end(), 0);
+TEST(GeneTally, KnowsHowManySpotsHaveEachCount) {
+  const SparseRows counts = sparse({{1, 0, 15}, {1, 70000, 16}, {2, 0, 16}, {0, 3, 15}});
+  using Counts = std::vector<std::pair<double, std::int64_t>>;
+  const auto counts_of = [](const GeneTally& tally, int gene) {
+    Counts found;
+    tally.each(gene, [&](double count, std::int64_t n) { found.emplace_back(count, n); });
+    return found;
+  };
 
-  whole.add(counts, spots);
-  in_blocks.add(counts, std::span(spots).subspan(0, 17));
-  in_blocks.add(counts, std::span(spots).subspan(17));
+  const GeneTally tally = tally_of(counts), some = tally_of(counts, {1, 0, 1, 1});
 
-  EXPECT_EQ(whole.n_spots, in_blocks.n_spots);
-  EXPECT_EQ(whole.sum, in_blocks.sum);
-  EXPECT_EQ(whole.square_sum, in_blocks.square_sum);
-  EXPECT_EQ(whole.n_nonzero, in_blocks.n_nonzero);
+  EXPECT_EQ(counts_of(tally, 0), (Counts{{1, 2}, {2, 1}}));
+  EXPECT_EQ(counts_of(tally, 1), (Counts{{3, 1}, {70000, 1}}));
+  EXPECT_EQ(counts_of(tally, 2), (Counts{{15, 2}, {16, 2}}));
+  EXPECT_EQ(tally.n_seen(), (std::vector<std::int64_t>{3, 2, 4}));
+  EXPECT_EQ(counts_of(some, 1), (Counts{{3, 1}}));
+  EXPECT_EQ(some.n_seen(), (std::vector<std::int64_t>{2, 1, 3}));
 }
 
 TEST(Prepare, KeepsAllGenesWhereFewerThanAskedForAreLeftAndEmptySpotsToo) {
   const Dataset data = dataset({{1, 5, 0}, {2, 1, 0}, {0, 0, 3}, {0, 2, 0}});
 
-  const PreparedData got = prepare(data, {.min_cells = 2, .n_top_genes = 100, .rad_cutoff = 1.5});
+  const PreparedData got =
+      prepare_section(data, {.min_cells = 2, .n_top_genes = 100, .rad_cutoff = 1.5}).data;
 
   EXPECT_EQ(got.selected_genes, (Indices{0, 1}));
   EXPECT_EQ(got.gene_names, (std::vector<std::string>{"G0", "G1"}));
@@ -205,15 +242,15 @@ TEST(Prepare, CarriesNamesPositionsAndStatisticsOfWhatItKeeps) {
   data.section = {0, 0, 1, 1};
   data.section_names = {"first", "second"};
 
-  const PreparedData got =
-      prepare(data, {.min_cells = 2, .min_counts = 2, .n_top_genes = 2, .rad_cutoff = 9.0});
+  const auto [got, selected] =
+      prepare_section(data, {.min_cells = 2, .min_counts = 2, .n_top_genes = 2, .rad_cutoff = 9.0});
 
   EXPECT_EQ(got.kept_spots, (Indices{0, 2, 3}));
   EXPECT_EQ(got.spot_names, (std::vector<std::string>{"a", "c", "d"}));
   EXPECT_EQ(got.coordinates.values, (std::vector<double>{0, 0, 2, 0, 3, 0}));
   EXPECT_EQ(got.section, (Indices{0, 1, 1}));
   EXPECT_EQ(got.selected_genes, (Indices{0, 1}));  // gene 3 has no variance
-  EXPECT_EQ(got.counts.value, (std::vector<float>{1, 5, 2, 1, 2}));
+  EXPECT_EQ(selected.counts.value, (std::vector<float>{1, 5, 2, 1, 2}));
   EXPECT_DOUBLE_EQ(got.statistics.means[0], 4.0 / 3);
   EXPECT_DOUBLE_EQ(got.statistics.variances[1], 19.0 / 3);
   EXPECT_EQ(got.statistics.rank.size(), 2U);
@@ -221,15 +258,15 @@ TEST(Prepare, CarriesNamesPositionsAndStatisticsOfWhatItKeeps) {
   EXPECT_EQ(got.radius, 9);
 }
 
-TEST(Prepare, GivesTheSameBitsForAnyNumberOfThreads) {
+TEST(Prepare, GivesTheSameBitsForAnyNumberOfThreadsAndAnyBlocks) {
   const SimulatedSection section =
       simulate({.n_spots = 700, .n_genes = 300, .n_gradient_genes = 10});
   const PrepareOptions options{.min_cells = 5, .min_counts = 10, .n_top_genes = 200};
   const int before = omp_get_max_threads();
   omp_set_num_threads(1);
-  const PreparedData one = prepare(section.data, options);
+  const PreparedData one = prepare_section(section.data, options).data;
   omp_set_num_threads(5);
-  const PreparedData five = prepare(section.data, options);
+  const PreparedData five = prepare_section(section.data, options, /*block_rows=*/17).data;
   omp_set_num_threads(before);
 
   EXPECT_EQ(one.selected_genes, five.selected_genes);
@@ -240,7 +277,8 @@ TEST(Prepare, GivesTheSameBitsForAnyNumberOfThreads) {
 }
 
 TEST(CheckCounts, AcceptsCounts) {
-  EXPECT_NO_THROW(check_counts(dataset({{0, 3}, {1, 0}}), "a.h5ad: X"));
+  const Dataset data = dataset({{0, 3}, {1, 0}});
+  EXPECT_NO_THROW(check_counts(CountsInMemory(data, "a.h5ad: X"), 0, data.counts));
 }
 
 TEST(CheckCounts, NamesTheFirstValueThatIsNoCount) {
@@ -248,34 +286,34 @@ TEST(CheckCounts, NamesTheFirstValueThatIsNoCount) {
   for (const auto& [value, text] : {std::pair{-1.0F, "-1"}, std::pair{0.5F, "0.5"},
                                     std::pair{NAN, "nan"}, std::pair{infinity, "inf"}})
     EXPECT_EQ(message_of([&, wrong = value] {
-                check_counts(dataset({{1, 2}, {4, wrong}, {wrong, 0}}), "a.h5ad: layers/raw");
+                select(dataset({{1, 2}, {4, 0}, {4, wrong}, {wrong, 0}}), {.min_cells = 1});
               }),
               std::string("a.h5ad: layers/raw: gene 'G1' has the count ") + text +
-                  " in spot 'b' (counts must be non-negative integers; point input.layer to the "
+                  " in spot 'c' (counts must be non-negative integers; point input.layer to the "
                   "raw counts)");
 }
 
-TEST(CheckCounts, RefusesNamesThatOccurTwice) {
+TEST(CheckTables, RefusesNamesThatOccurTwice) {
   Dataset data = dataset({{0, 3}, {1, 0}});
   data.spot_names[1] = "a";
-  EXPECT_NE(message_of([&] { check_counts(data, "f: X"); }).find("f: X: spot name 'a' occurs"),
+  EXPECT_NE(message_of([&] { check_tables(data, "f: X"); }).find("f: X: spot name 'a' occurs"),
             std::string::npos);
   data = dataset({{0, 3}, {1, 0}});
   data.gene_names[1] = "G0";
-  EXPECT_NE(message_of([&] { check_counts(data, "f: X"); }).find("f: X: gene name 'G0' occurs"),
+  EXPECT_NE(message_of([&] { check_tables(data, "f: X"); }).find("f: X: gene name 'G0' occurs"),
             std::string::npos);
 }
 
-TEST(CheckCounts, RefusesEmptyTablesAndSpotsWithoutAPosition) {
+TEST(CheckTables, RefusesEmptyTablesAndSpotsWithoutAPosition) {
   Dataset data;
-  EXPECT_EQ(message_of([&] { check_counts(data, "f: X"); }),
+  EXPECT_EQ(message_of([&] { check_tables(data, "f: X"); }),
             "f: X: no spots (the table has 0 rows)");
-  data.counts.n_rows = 1;
-  EXPECT_EQ(message_of([&] { check_counts(data, "f: X"); }),
+  data.spot_names = {"a"};
+  EXPECT_EQ(message_of([&] { check_tables(data, "f: X"); }),
             "f: X: no genes (the table has 0 columns)");
   data = dataset({{0, 3}, {1, 0}});
   data.coordinates.values[3] = NAN;
-  EXPECT_NE(message_of([&] { check_counts(data, "f: X"); }).find("spot 'b' has the coordinate nan"),
+  EXPECT_NE(message_of([&] { check_tables(data, "f: X"); }).find("spot 'b' has the coordinate nan"),
             std::string::npos);
 }
 

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <memory>
 
+#include "data/sparse_rows.hpp"
+
 namespace stamarker::test {
 
 namespace {
@@ -33,7 +35,9 @@ DomainResults sample_domains(const PreparedData& prepared) {
       domains.selected.push_back(g % n_domains == k ? 1 : 0);
     }
   }
-  domains.log_fold_change = log_fold_changes(prepared.expression, domains.domain, n_domains);
+  FoldChanges changes(n_domains, prepared.n_genes());
+  changes.add(prepared.expression, domains.domain);
+  domains.log_fold_change = changes.values();
   return domains;
 }
 
@@ -61,8 +65,8 @@ SampleResult::SampleResult(const InputOptions& input, int n_genes) : input_(inpu
        g < data.n_genes() && prepared_.selected_genes.size() < static_cast<std::size_t>(n_genes);
        g += 2)
     prepared_.selected_genes.push_back(g);
-  prepared_.counts = submatrix(data.counts, prepared_.kept_spots, prepared_.selected_genes);
-  prepared_.expression = prepared_.counts;
+  counts_ = submatrix(data.counts, prepared_.kept_spots, prepared_.selected_genes);
+  prepared_.expression = counts_;
   for (float& value : prepared_.expression.value) value = std::log1p(value);
   for (const std::int32_t i : prepared_.kept_spots) {
     prepared_.spot_names.push_back(data.spot_names[static_cast<std::size_t>(i)]);
@@ -95,7 +99,9 @@ SampleResult::SampleResult(const InputOptions& input, int n_genes) : input_(inpu
 ResultContents SampleResult::contents(const Comm& comm, bool with_saliency) {
   ResultContents contents;
   const Block rows = block_of(comm.rank(), comm.size(), prepared_.n_spots());
-  fill_prepared(prepared_, rows, contents);
+  own_counts_ = rows_of(counts_, rows.begin, rows.end);
+  own_expression_ = rows_of(prepared_.expression, rows.begin, rows.end);
+  fill_prepared(prepared_, rows, own_counts_, own_expression_, contents);
   contents.input = input_;
   const auto all_or_none = [](bool mine, const auto& values, int n_cols) {
     using Element = typename std::remove_cvref_t<decltype(values)>::value_type;

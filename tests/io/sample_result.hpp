@@ -23,10 +23,13 @@ class SampleResult {
   ResultContents contents(const Comm& comm, bool with_saliency);
 
   const PreparedData& prepared() const { return prepared_; }
+  const SparseRows& counts() const { return counts_; }
 
  private:
   InputOptions input_;
   PreparedData prepared_;
+  SparseRows counts_;                       // [N, G]
+  SparseRows own_counts_, own_expression_;  // of the rank that asked for its contents
   std::vector<float> embedding_;            // [N, n_latent], i + d / 100
   std::vector<std::int32_t> labels_;        // [N, n_models], (i + m) mod 4
   std::vector<std::vector<float>> models_;  // [n_models][N, n_latent], embedding + 1000 m

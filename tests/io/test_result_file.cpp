@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "data/sparse_rows.hpp"
 #include "io/result_file.hpp"
 #include "io/section_file.hpp"
 #include "sample_result.hpp"
@@ -49,7 +50,7 @@ TEST(ResultFile, HoldsTheMatricesWhateverTheNumberOfRanks) {
   EXPECT_EQ(h5::read<std::int64_t>(file, "X/indptr"), known.expression.row_start);
   EXPECT_EQ(h5::read<std::int32_t>(file, "X/indices"), known.expression.column);
   EXPECT_EQ(h5::read<float>(file, "X/data"), known.expression.value);
-  EXPECT_EQ(h5::read<float>(file, "layers/counts/data"), known.counts.value);
+  EXPECT_EQ(h5::read<float>(file, "layers/counts/data"), sample.counts().value);
   const auto labels = h5::read<int>(file, "obsm/stamarker_labels");
   const auto saliency = h5::read<float>(file, "layers/saliency");
   const auto distances = h5::read<float>(file, "obsp/spatial_distances/data");
@@ -88,7 +89,10 @@ TEST(ResultFile, FoldChangeIsThatOfMeansOutsideTheLogarithm) {
   const SparseRows expression{4, 2, {0, 1, 2, 2, 3}, {0, 0, 0}, {1, 1, 0.5}};
   const std::vector<std::int32_t> domain{0, 0, 1, 1};
 
-  const std::vector<float> change = log_fold_changes(expression, domain, 2);
+  FoldChanges changes(2, expression.n_cols);
+  changes.add(rows_of(expression, 0, 1), std::span(domain).first(1));
+  changes.add(rows_of(expression, 1, expression.n_rows), std::span(domain).subspan(1));
+  const std::vector<float> change = changes.values();
 
   const double expected = std::log2((std::expm1(1.0) + 1e-9) / (std::expm1(0.25) + 1e-9));
   ASSERT_EQ(change.size(), 4u);

@@ -11,6 +11,7 @@
 #include "app/run/interruption.hpp"
 #include "app/run/log.hpp"
 #include "app/run/machine.hpp"
+#include "app/run/memory_plan.hpp"
 #include "app/run/stage_files.hpp"
 #include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
@@ -113,7 +114,7 @@ void run_stages(RunContext& run, StageRange stages) {
   using Clock = std::chrono::steady_clock;
   for (const Stage stage : all_stages) {
     if (!stages.holds(stage)) continue;
-    const bool is_in_memory = stage == Stage::prepare && run.world.max(run.prepared ? 1 : 0) == 1;
+    const bool is_in_memory = stage == Stage::prepare && run.prepared.has_value();
     if (!is_in_memory && agreed_finished(run, stage)) {
       run.log.info(fmt::format("{:<10} is there already", name_of(stage)));
       continue;
@@ -131,17 +132,15 @@ void run_stages(RunContext& run, StageRange stages) {
   }
 }
 
-/// Reads and prepares the input on rank 0 if the first stage is to be computed.
+/// Reads and prepares the input if the first stage is to be computed.
 void prepare_in_memory(RunContext& run, StageRange stages, Existing existing) {
-  const bool is_replaced = existing == Existing::overwrite;
-  run.world.on_root([&] {
-    if (!stages.holds(Stage::prepare) || (!is_replaced && is_finished(run, Stage::prepare))) return;
-    const auto start = std::chrono::steady_clock::now();
-    run.prepared = prepare_input(run.config, run.log);
-    run.seconds.emplace_back(
-        name_of(Stage::prepare),
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  });
+  if (!stages.holds(Stage::prepare)) return;
+  if (existing != Existing::overwrite && agreed_finished(run, Stage::prepare)) return;
+  const auto start = std::chrono::steady_clock::now();
+  prepare_input(run);
+  run.seconds.emplace_back(
+      name_of(Stage::prepare),
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
 void open_directory(RunContext& run, RunDirectory& directory, const PipelineRequest& request) {
@@ -173,26 +172,32 @@ void describe(const RunContext& run) {
                     run.plan.n_groups - config.models, run.plan.n_groups, config.models));
 }
 
-/// What a run would do, on standard output.
+/// What a run would do and need, on standard output. Of the input only the header is read.
 void describe_dry_run(RunContext& run) {
+  const double base = peak_memory(run.world).largest;
   run.world.on_root([&] {
     const Config& config = run.config;
-    const PreparedData data = prepare_input(config, run.log);
-    const int n_tiles = training_tiles(config.compute, data.n_spots());
-    const double spots = static_cast<double>(data.n_spots()) / n_tiles;
-    const double weights = static_cast<double>(data.n_genes()) * config.autoencoder.n_hidden;
-    const bool is_split = config.autoencoder.tied_update == TiedUpdate::split;
-    // Five arrays of spots x H, W1 with its gradients and moments, X by rows and by columns.
-    const double bytes =
-        4 * (5 * spots * config.autoencoder.n_hidden + (is_split ? 7 : 4) * weights) +
-        16.0 * static_cast<double>(data.expression.n_entries());
+    const InputShape input = read_shape(config.input);
+    check_against_spots(config, input.n_spots);
+    const SectionSize size(input, config);
+    const auto n_spots = static_cast<int>(size.n_spots);
+    run.log.info(fmt::format("input      {}: {} spots x {} genes, {} entries", config.input.path,
+                             input.n_spots, input.n_genes, input.n_entries));
+    const int n_tiles = training_tiles(config.compute, n_spots);
     const int most = (config.models + run.plan.n_groups - 1) / run.plan.n_groups;
-    run.log.info(fmt::format(
-        "training   {} model groups of {} ranks, at most {} models a group, "
-        "{} tiles, about {} a rank",
-        run.plan.n_groups, run.plan.n_tile_ranks, most, n_tiles, readable_bytes(bytes)));
     run.log.info(
-        fmt::format("saliency   {} tiles over {} ranks", saliency_tiles(data), run.world.size()));
+        fmt::format("training   {} model groups of {} ranks, at most {} models a group, {} tiles",
+                    run.plan.n_groups, run.plan.n_tile_ranks, most, n_tiles));
+    run.log.info(fmt::format("saliency   {} tiles over {} ranks", saliency_tiles(n_spots),
+                             run.world.size()));
+    run.log.info(
+        fmt::format("memory     of a rank, if the {} selected genes hold {:.0f} % of the "
+                    "entries, as far as the header tells:",
+                    size.n_genes, 100 * size.selected_share));
+    const auto bytes = memory_plan(size, config, run.plan, run.world.size(), run.n_threads, base);
+    for (const Stage stage : all_stages)
+      run.log.info(fmt::format("  {:<10} {}", name_of(stage),
+                               readable_bytes(bytes[static_cast<std::size_t>(stage)])));
     run.log.info(fmt::format("\n# the configuration as it would be used\n{}", to_yaml(config)));
   });
 }
@@ -243,7 +248,9 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
   std::unique_ptr<Backend> backend;
   world.together([&] { backend = make_queue(); });
   std::string checksum;
-  world.on_root([&] { checksum = input_checksum(config.input.path); });
+  world.on_root([&] {  // of which a dry run needs none
+    if (!request.is_dry_run) checksum = input_checksum(config.input.path);
+  });
   checksum = world.broadcast(checksum);
 
   RunDirectory directory(config.output);

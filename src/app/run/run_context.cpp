@@ -7,6 +7,7 @@
 #include "app/run/interruption.hpp"
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
+#include "data/sparse_rows.hpp"
 
 namespace stamarker {
 
@@ -38,11 +39,26 @@ int models_in_flight(const ComputeOptions& options, std::optional<std::size_t> f
   return std::min(n, n_models);
 }
 
+const PreparedData& RunContext::tables() {
+  world.together([&] {
+    if (!read_data) read_data = read_prepared(directory.prepared(), PreparedParts::tables);
+  });
+  return *read_data;
+}
+
 const PreparedData& RunContext::data() {
   world.together([&] {
-    if (!prepared) prepared = read_prepared(directory.prepared(), PreparedParts::without_counts);
+    if (has_expression) return;
+    read_data = read_prepared(directory.prepared(), PreparedParts::with_expression);
+    has_expression = true;
   });
-  return *prepared;
+  return *read_data;
+}
+
+void RunContext::drop_expression() {
+  if (!has_expression) return;
+  read_data->expression = empty_rows(read_data->n_spots(), read_data->n_genes());
+  has_expression = false;
 }
 
 void RunContext::stop_if_interrupted() const {

@@ -37,6 +37,12 @@ int training_tiles(const ComputeOptions& options, int n_spots);
 int models_in_flight(const ComputeOptions& options, std::optional<std::size_t> free,
                      std::size_t model_bytes, int n_models);
 
+/// A prepared section on its way to prepared.h5.
+struct PreparedShare {
+  PreparedData tables;  // on rank 0: all but the matrices
+  SparseRows counts;    // of this rank's spots
+};
+
 /// What the stages of one run share.
 struct RunContext {
   const Comm& world;
@@ -49,13 +55,17 @@ struct RunContext {
   ParallelPlan plan;
   int n_threads = 1;
   std::string input_checksum;
-  std::optional<PreparedData> prepared;  // without counts, once a stage has asked for it
-  std::vector<std::pair<std::string, double>> seconds;  // of each stage computed here
+  std::optional<PreparedShare> prepared = std::nullopt;      // until it is written
+  std::vector<std::pair<std::string, double>> seconds = {};  // of each stage computed here
+  std::optional<PreparedData> read_data = std::nullopt;      // what the stages have asked for
+  bool has_expression = false;                               // read_data
 
   bool is_root() const { return world.rank() == 0; }
   Block my_models() const { return block_of(world.rank(), world.size(), config.models); }
-  /// Read from prepared.h5 when no stage before this one left it in memory. Collective.
+  /// From prepared.h5, read once. Collective. `tables` are all but the matrices.
+  const PreparedData& tables();
   const PreparedData& data();
+  void drop_expression();  // of data(): the stages that follow do without
   /// Throws Interrupted on all ranks when any was asked to end. Collective.
   void stop_if_interrupted() const;
 };

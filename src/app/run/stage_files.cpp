@@ -2,8 +2,12 @@
 
 #include <span>
 
+#include "data/select_counts.hpp"
+#include "data/sparse_rows.hpp"
+#include "io/anndata_matrix.hpp"
 #include "io/atomic_file.hpp"
 #include "io/h5.hpp"
+#include "io/h5_parallel.hpp"
 
 namespace stamarker {
 namespace {
@@ -47,24 +51,6 @@ auto read_stage_file(const std::string& path, Read read) {
   }
 }
 
-void write_sparse(hid_t file, const std::string& name, const SparseRows& m) {
-  h5::make_group(file, name);
-  write_scalar(file, name + "/n_cols", m.n_cols);
-  h5::write(file, name + "/row_start", m.row_start);
-  h5::write(file, name + "/column", m.column);
-  h5::write(file, name + "/value", m.value);
-}
-
-SparseRows read_sparse(hid_t file, const std::string& name) {
-  SparseRows m;
-  m.n_cols = read_scalar<int>(file, name + "/n_cols");
-  m.row_start = h5::read<std::int64_t>(file, name + "/row_start");
-  m.column = h5::read<std::int32_t>(file, name + "/column");
-  m.value = h5::read<float>(file, name + "/value");
-  m.n_rows = static_cast<int>(m.row_start.size()) - 1;
-  return m;
-}
-
 }  // namespace
 
 std::string fingerprint_of_file(const std::string& path) {
@@ -89,53 +75,110 @@ std::string fingerprint_of_result(const std::string& path) {
   }
 }
 
-void write_prepared(const std::string& path, const std::string& fingerprint,
-                    const PreparedData& data) {
-  write_stage_file(path, fingerprint, [&](hid_t file) {
-    h5::write(file, "kept_spots", data.kept_spots);
-    h5::write(file, "selected_genes", data.selected_genes);
-    write_sparse(file, "counts", data.counts);
-    write_sparse(file, "expression", data.expression);
-    h5::make_group(file, "statistics");
-    h5::write(file, "statistics/means", data.statistics.means);
-    h5::write(file, "statistics/variances", data.statistics.variances);
-    h5::write(file, "statistics/variances_norm", data.statistics.variances_norm);
-    h5::write(file, "statistics/rank", data.statistics.rank);
-    h5::write_strings(file, "spot_names", data.spot_names);
-    h5::write_strings(file, "gene_names", data.gene_names);
-    write_matrix(file, "coordinates", data.coordinates.values, data.n_spots());
-    h5::write(file, "section", data.section);
-    h5::write_strings(file, "section_names", data.section_names);
-    h5::make_group(file, "graph");
-    h5::write(file, "graph/row_start", data.graph.row_start);
-    h5::write(file, "graph/source", data.graph.source);
-    h5::write(file, "graph/distance", data.graph.distance);
-    write_scalar(file, "radius", data.radius);
-  });
+namespace {
+
+void write_tables(hid_t file, const PreparedData& data) {
+  h5::write(file, "kept_spots", data.kept_spots);
+  h5::write(file, "selected_genes", data.selected_genes);
+  h5::make_group(file, "statistics");
+  h5::write(file, "statistics/means", data.statistics.means);
+  h5::write(file, "statistics/variances", data.statistics.variances);
+  h5::write(file, "statistics/variances_norm", data.statistics.variances_norm);
+  h5::write(file, "statistics/rank", data.statistics.rank);
+  h5::write_strings(file, "spot_names", data.spot_names);
+  h5::write_strings(file, "gene_names", data.gene_names);
+  write_matrix(file, "coordinates", data.coordinates.values, data.coordinates.n_spots());
+  h5::write(file, "section", data.section);
+  h5::write_strings(file, "section_names", data.section_names);
+  h5::make_group(file, "graph");
+  h5::write(file, "graph/row_start", data.graph.row_start);
+  h5::write(file, "graph/source", data.graph.source);
+  h5::write(file, "graph/distance", data.graph.distance);
+  write_scalar(file, "radius", data.radius);
+}
+
+PreparedData read_tables(hid_t file) {
+  PreparedData data;
+  data.kept_spots = h5::read<std::int32_t>(file, "kept_spots");
+  data.selected_genes = h5::read<std::int32_t>(file, "selected_genes");
+  data.statistics.means = h5::read<double>(file, "statistics/means");
+  data.statistics.variances = h5::read<double>(file, "statistics/variances");
+  data.statistics.variances_norm = h5::read<double>(file, "statistics/variances_norm");
+  data.statistics.rank = h5::read<std::int32_t>(file, "statistics/rank");
+  data.spot_names = h5::read_strings(file, "spot_names");
+  data.gene_names = h5::read_strings(file, "gene_names");
+  data.coordinates.values = h5::read<double>(file, "coordinates");
+  data.coordinates.n_dims = static_cast<int>(h5::shape_of(file, "coordinates")[1]);
+  data.section = h5::read<std::int32_t>(file, "section");
+  data.section_names = h5::read_strings(file, "section_names");
+  data.graph.row_start = h5::read<std::int64_t>(file, "graph/row_start");
+  data.graph.source = h5::read<std::int32_t>(file, "graph/source");
+  data.graph.distance = h5::read<float>(file, "graph/distance");
+  data.radius = read_scalar<double>(file, "radius");
+  data.expression = empty_rows(static_cast<int>(data.kept_spots.size()),
+                               static_cast<int>(data.selected_genes.size()));
+  return data;
+}
+
+/// Spots and entries of the ranks before this one, and of all. Collective.
+struct Shares {
+  std::int64_t first_spot = 0, n_spots = 0, n_entries = 0;
+};
+
+Shares shares_of(const Comm& comm, const SparseRows& counts) {
+  const std::int64_t mine[] = {counts.n_rows, counts.n_entries()};
+  const std::vector<std::int64_t> all = comm.all_gather(std::span<const std::int64_t>(mine));
+  Shares shares;
+  for (std::size_t r = 0; 2 * r < all.size(); ++r) {
+    if (static_cast<int>(r) < comm.rank()) shares.first_spot += all[2 * r];
+    shares.n_spots += all[2 * r];
+    shares.n_entries += all[2 * r + 1];
+  }
+  return shares;
+}
+
+}  // namespace
+
+void write_prepared(const Comm& comm, const std::string& path, const std::string& fingerprint,
+                    const PreparedData& tables, const SparseRows& counts, double target_sum) {
+  const Shares shares = shares_of(comm, counts);
+  h5::SparseBlock mine = h5::block_of_rows(counts, {0, counts.n_rows});
+  mine.first_row = shares.first_spot;
+  h5::write_file_together(
+      comm, path,
+      [&](hid_t file) {
+        h5::write_attribute(file, "fingerprint", fingerprint);
+        write_tables(file, tables);
+        write_scalar(file, "target_sum", target_sum);
+        h5::create_csr(file, "counts", shares.n_spots, counts.n_cols, shares.n_entries);
+      },
+      [&](hid_t file) { h5::write_csr(comm, file, "counts", mine); });
 }
 
 PreparedData read_prepared(const std::string& path, PreparedParts parts) {
   return read_stage_file(path, [=](hid_t file) {
-    PreparedData data;
-    data.kept_spots = h5::read<std::int32_t>(file, "kept_spots");
-    data.selected_genes = h5::read<std::int32_t>(file, "selected_genes");
-    if (parts == PreparedParts::all) data.counts = read_sparse(file, "counts");
-    data.expression = read_sparse(file, "expression");
-    data.statistics.means = h5::read<double>(file, "statistics/means");
-    data.statistics.variances = h5::read<double>(file, "statistics/variances");
-    data.statistics.variances_norm = h5::read<double>(file, "statistics/variances_norm");
-    data.statistics.rank = h5::read<std::int32_t>(file, "statistics/rank");
-    data.spot_names = h5::read_strings(file, "spot_names");
-    data.gene_names = h5::read_strings(file, "gene_names");
-    data.coordinates.values = h5::read<double>(file, "coordinates");
-    data.coordinates.n_dims = static_cast<int>(h5::shape_of(file, "coordinates")[1]);
-    data.section = h5::read<std::int32_t>(file, "section");
-    data.section_names = h5::read_strings(file, "section_names");
-    data.graph.row_start = h5::read<std::int64_t>(file, "graph/row_start");
-    data.graph.source = h5::read<std::int32_t>(file, "graph/source");
-    data.graph.distance = h5::read<float>(file, "graph/distance");
-    data.radius = read_scalar<double>(file, "radius");
+    PreparedData data = read_tables(file);
+    if (parts == PreparedParts::tables) return data;
+    data.expression = anndata::read_matrix(file, "counts");
+    normalize_log(data.expression, read_scalar<double>(file, "target_sum"));
     return data;
+  });
+}
+
+void visit_prepared(const std::string& path, Block rows,
+                    const std::function<void(int, const SparseRows&, const SparseRows&)>& visit) {
+  constexpr std::int64_t most_entries = std::int64_t{1} << 22;
+  read_stage_file(path, [&](hid_t file) {
+    const auto target_sum = read_scalar<double>(file, "target_sum");
+    const anndata::MatrixRows matrix(file, "counts", rows);
+    for (int first = rows.begin, last = first; first < rows.end; first = last) {
+      last = matrix.end_of_block(first, most_entries);
+      const SparseRows counts = matrix.read(first, last);
+      SparseRows expression = counts;
+      normalize_log(expression, target_sum);
+      visit(first, counts, expression);
+    }
+    return true;
   });
 }
 

@@ -1,22 +1,27 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cluster/consensus.hpp"
 #include "cluster/consensus_embedding.hpp"
+#include "comm/comm.hpp"
 #include "data/dataset.hpp"
 #include "model/classifier.hpp"
 #include "model/saliency.hpp"
 #include "model/trainer.hpp"
 
-/// The files by which stages hand on their results; all HDF5, whole or absent, one writer each.
+/// The files by which stages hand on their results; all HDF5, whole or absent.
 /// The root's attribute `fingerprint` says what the contents depend on (fingerprint.hpp). N spots,
-/// G genes, L latent width, M models, C domains. All writers and readers are for this rank alone
-/// and throw InputError naming the file: no space, no permission, damaged.
+/// G genes, L latent width, M models, C domains. All readers, and all writers but that of
+/// prepared.h5, are for this rank alone and throw InputError naming the file: no space, no
+/// permission, damaged.
 ///
-///   prepared.h5                  a PreparedData, members as datasets
+///   prepared.h5                  a PreparedData, members as datasets; of its matrices only the
+///                                counts, as AnnData stores CSR, and target_sum: the expression
+///                                follows from them
 ///   models/model_007.h5          epoch, parameters, moments, loss [epoch], gradient_norm [epoch];
 ///                                once training is complete embedding [N, L]
 ///   clusters/model_007.h5        labels [1, N], until clusters.h5 holds those of all models
@@ -33,11 +38,16 @@ std::string fingerprint_of_file(const std::string& path);
 /// The same of a result.h5ad, which carries it as uns/stamarker/provenance/fingerprint.
 std::string fingerprint_of_result(const std::string& path);
 
-void write_prepared(const std::string& path, const std::string& fingerprint,
-                    const PreparedData& data);
-/// Training and saliency do without the raw counts.
-enum class PreparedParts { all, without_counts };
+/// Collective. `tables`, on rank 0: all but the matrices. `counts`: this rank's spots, which follow
+/// those of the rank before. An InputError is thrown by all ranks.
+void write_prepared(const Comm& comm, const std::string& path, const std::string& fingerprint,
+                    const PreparedData& tables, const SparseRows& counts, double target_sum);
+/// What to read. `tables`: all but the matrices, whose rows are then empty.
+enum class PreparedParts { tables, with_expression };
 PreparedData read_prepared(const std::string& path, PreparedParts parts);
+/// The spots `rows` alone, in blocks, ascending: for each, visit(first spot, counts, expression).
+void visit_prepared(const std::string& path, Block rows,
+                    const std::function<void(int, const SparseRows&, const SparseRows&)>& visit);
 
 /// A model in training, or trained when it has an embedding.
 struct ModelFile {

@@ -19,7 +19,7 @@ double height_of_next_join(const Consensus& consensus) {
 }  // namespace
 
 void consensus_stage(RunContext& run) {
-  const PreparedData& data = run.data();
+  const PreparedData& data = run.tables();
   run.world.on_root([&] {
     const Config& config = run.config;
     const std::vector<std::int32_t> labels = read_labels(run.directory.clusters());

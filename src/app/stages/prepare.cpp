@@ -1,37 +1,25 @@
 #include <fmt/format.h>
 
+#include "app/run/run_context.hpp"
 #include "app/run/stage_files.hpp"
 #include "app/stages/stages.hpp"
 #include "base/error.hpp"
-#include "data/preprocess.hpp"
+#include "data/select_counts.hpp"
 #include "data/spatial_graph.hpp"
-#include "io/read_input.hpp"
+#include "io/input_counts.hpp"
 
 namespace stamarker {
 namespace {
 
-/// Rules between the configuration and the data, so that no hour of training comes before them.
-void check_against_data(const Config& config, const PreparedData& data) {
-  const auto refuse_above_spots = [&](const char* key, int value) {
-    if (value > data.n_spots())
-      throw InputError(fmt::format("{} = {} (more than the {} spots left after preparation)", key,
-                                   value, data.n_spots()));
-  };
-  refuse_above_spots("domains", config.domains);
-  refuse_above_spots("clustering.n_components", config.clustering.n_components);
-  refuse_above_spots("compute.tiles", config.compute.tiles);
-  if (config.clustering.method != ClusterMethod::mclust)
-    refuse_above_spots("clustering.n_neighbors", config.clustering.n_neighbors);
-}
-
-void describe(const Config& config, const Dataset& input, const PreparedData& data, Log& log) {
-  const double n_entries = static_cast<double>(data.expression.n_entries());
-  log.info(fmt::format(
-      "input      {}: {} spots x {} genes{}", config.input.path, input.n_spots(), input.n_genes(),
-      input.section_names.size() > 1 ? fmt::format(" in {} sections", input.section_names.size())
-                                     : ""));
+void describe(const Config& config, const InputCounts& input, const PreparedData& data,
+              std::int64_t n_entries, Log& log) {
+  const int n_sections = input.n_sections();
+  log.info(fmt::format("input      {}: {} spots x {} genes{}", config.input.path, input.n_spots(),
+                       input.n_genes(),
+                       n_sections > 1 ? fmt::format(" in {} sections", n_sections) : ""));
   log.info(fmt::format("prepared   {} spots x {} genes, {:.1f} % non-zero", data.n_spots(),
-                       data.n_genes(), 100 * n_entries / data.n_spots() / data.n_genes()));
+                       data.n_genes(),
+                       100 * static_cast<double>(n_entries) / data.n_spots() / data.n_genes()));
   const GraphSummary graph = summary_of(data.graph);
   log.info(fmt::format("graph      {}: {:.1f} neighbours a spot ({} to {}), {} spots alone",
                        data.radius > 0 ? fmt::format("radius {:.6g}", data.radius)
@@ -46,21 +34,42 @@ void describe(const Config& config, const Dataset& input, const PreparedData& da
 
 }  // namespace
 
-PreparedData prepare_input(const Config& config, Log& log) {
-  const Dataset input = read_input(config.input);
-  check_counts(input, config.input.path + ": " + config.input.layer);
-  PreparedData data = prepare(input, config.prepare);
-  check_against_data(config, data);
-  describe(config, input, data, log);
-  return data;
+void check_against_spots(const Config& config, std::int64_t n_spots) {
+  const auto refuse_above_spots = [&](const char* key, int value) {
+    if (value > n_spots)
+      throw InputError(fmt::format("{} = {} (more than the {} spots left after preparation)", key,
+                                   value, n_spots));
+  };
+  refuse_above_spots("domains", config.domains);
+  refuse_above_spots("clustering.n_components", config.clustering.n_components);
+  refuse_above_spots("compute.tiles", config.compute.tiles);
+  if (config.clustering.method != ClusterMethod::mclust)
+    refuse_above_spots("clustering.n_neighbors", config.clustering.n_neighbors);
+}
+
+void prepare_input(RunContext& run) {
+  const Config& config = run.config;
+  InputCounts input(run.world, config.input);
+  SelectedCounts selected = select_counts(input, config.prepare);
+  std::vector<std::int32_t> kept_spots =
+      run.world.all_gather(std::span<const std::int32_t>(selected.kept_spots));
+  const std::int64_t n_entries = run.world.sum(selected.counts.n_entries());
+  PreparedShare share;
+  run.world.on_root([&] {
+    share.tables =
+        describe_selected(input.tables(), std::move(kept_spots), selected, config.prepare);
+    check_against_spots(config, share.tables.n_spots());
+    describe(config, input, share.tables, n_entries, run.log);
+  });
+  share.counts = std::move(selected.counts);
+  run.prepared = std::move(share);
 }
 
 void write_prepare_stage(RunContext& run) {
-  run.world.on_root([&] {
-    if (!run.prepared) return;  // was there already
-    write_prepared(run.directory.prepared(), run.fingerprints.of(Stage::prepare), *run.prepared);
-    run.prepared->counts = {};  // the result's writer reads them again
-  });
+  if (!run.prepared) return;  // was there already
+  write_prepared(run.world, run.directory.prepared(), run.fingerprints.of(Stage::prepare),
+                 run.prepared->tables, run.prepared->counts, run.config.prepare.target_sum);
+  run.prepared.reset();
 }
 
 }  // namespace stamarker

@@ -11,7 +11,7 @@ namespace stamarker {
 void saliency_stage(RunContext& run) {
   const Config& config = run.config;
   const PreparedData& data = run.data();
-  const int n_tiles = saliency_tiles(data);
+  const int n_tiles = saliency_tiles(data.n_spots());
   const Block tiles = block_of(run.world.rank(), run.world.size(), n_tiles);
   const std::string& fingerprint = run.fingerprints.of(Stage::saliency);
   run.world.together([&] {

@@ -6,9 +6,13 @@
 /// with the right fingerprint. They throw InputError on all ranks alike, and Interrupted.
 namespace stamarker {
 
-/// Reads and prepares the input, checks it against the configuration, changes nothing. This rank
-/// alone. `warnings`: what the user should know of it.
-PreparedData prepare_input(const Config& config, Log& log);
+/// Reads and prepares the input, checks it against the configuration, and leaves it in
+/// run.prepared; changes nothing else.
+void prepare_input(RunContext& run);
+/// Rules between the configuration and the number of spots, so that no hour of training comes
+/// before them. Throws InputError.
+void check_against_spots(const Config& config, std::int64_t n_spots);
+/// Writes what prepare_input left, if it was called.
 void write_prepare_stage(RunContext& run);
 
 void train_stage(RunContext& run);

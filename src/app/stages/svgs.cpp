@@ -9,6 +9,7 @@
 #include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
 #include "app/version/version.hpp"
+#include "data/sparse_rows.hpp"
 #include "io/atomic_file.hpp"
 #include "io/result_file.hpp"
 
@@ -101,11 +102,17 @@ std::function<SaliencyRows()> saliency_reader(const RunContext& run) {
 struct Rows {
   std::vector<std::int32_t> labels;            // [rows, M]
   std::vector<std::vector<float>> embeddings;  // M of [rows, L], or none
+  SparseRows counts, expression;               // [rows, G]
 };
 
 Rows read_rows_of(const RunContext& run, Block rows, int n_spots) {
   Rows mine;
   const int n_models = run.config.models, n_latent = run.config.autoencoder.n_latent;
+  visit_prepared(run.directory.prepared(), rows,
+                 [&](int, const SparseRows& counts, const SparseRows& expression) {
+                   append_rows(mine.counts, counts);
+                   append_rows(mine.expression, expression);
+                 });
   const std::vector<std::int32_t> labels = read_labels(run.directory.clusters());  // [M, N]
   for (int i = rows.begin; i < rows.end; ++i)
     for (int m = 0; m < n_models; ++m)
@@ -120,16 +127,28 @@ Rows read_rows_of(const RunContext& run, Block rows, int n_spots) {
   return mine;
 }
 
+/// Of the whole section, read block by block.
+std::vector<float> fold_changes_of(const RunContext& run, std::span<const std::int32_t> domain,
+                                   int n_domains, int n_genes) {
+  FoldChanges changes(n_domains, n_genes);
+  visit_prepared(run.directory.prepared(), {0, static_cast<int>(domain.size())},
+                 [&](int first, const SparseRows&, const SparseRows& expression) {
+                   changes.add(expression,
+                               domain.subspan(static_cast<std::size_t>(first),
+                                              static_cast<std::size_t>(expression.n_rows)));
+                 });
+  return changes.values();
+}
+
 }  // namespace
 
 void svgs_stage(RunContext& run) {
-  run.prepared.reset();
-  PreparedData data;
+  run.drop_expression();
+  const PreparedData& data = run.tables();
   ConsensusFile found;
   Rows mine;
   Block rows;
   run.world.together([&] {
-    data = read_prepared(run.directory.prepared(), PreparedParts::all);
     found = read_consensus(run.directory.consensus());
     rows = block_of(run.world.rank(), run.world.size(), data.n_spots());
     mine = read_rows_of(run, rows, data.n_spots());
@@ -138,7 +157,7 @@ void svgs_stage(RunContext& run) {
   const PeakMemory memory = peak_memory(run.world);
 
   ResultContents contents;
-  fill_prepared(data, rows, contents);
+  fill_prepared(data, rows, mine.counts, mine.expression, contents);
   const auto first = static_cast<std::size_t>(rows.begin) * n_latent;
   contents.embedding = {rows.begin, n_latent,
                         std::span<const float>(found.embedding.scores)
@@ -160,7 +179,7 @@ void svgs_stage(RunContext& run) {
     domains.stability = table.stability;
     domains.score_deviation = table.score_deviation;
     domains.selected = table.selected;
-    domains.log_fold_change = log_fold_changes(data.expression, domains.domain, n_domains);
+    domains.log_fold_change = fold_changes_of(run, domains.domain, n_domains, data.n_genes());
     contents.run = make_record(run, found, memory);
     write_text_file(run.directory.svg_table(),
                     table_text(table, data.gene_names, domains.log_fold_change));

@@ -1,0 +1,114 @@
+"""`stamarker prepare` and scanpy's same steps on one section, by turns; prints ratios.
+
+  build/venv/bin/python bench/peers/scanpy_prepare.py --spots 100000 --genes 20000 --repeats 3
+
+Ours is the whole program: it reads the file twice, computes the spatial graph too, which scanpy does not,
+and writes prepared.h5. scanpy reads the file and runs filter_genes, highly_variable_genes (seurat_v3),
+normalize_total, log1p; "steps" leaves its reading out. Both get the same number of threads. `cpu` is processor
+time of all threads, which depends less on what else the machine does. Both must select the same genes.
+"""
+import argparse
+import json
+import os
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MIN_CELLS, N_TOP = 50, 3000
+
+
+def steps(sc, data):
+    sc.pp.filter_genes(data, min_cells=MIN_CELLS)
+    sc.pp.highly_variable_genes(data, flavor="seurat_v3", n_top_genes=N_TOP, span=0.3)
+    data = data[:, data.var["highly_variable"]].copy()
+    sc.pp.normalize_total(data, target_sum=1e4)
+    sc.pp.log1p(data)
+    return data
+
+
+def scanpy_steps(section):
+    import numpy as np
+    import scanpy as sc
+    import scipy.sparse
+
+    def clock():
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return time.perf_counter(), used.ru_utime + used.ru_stime
+
+    some = np.random.default_rng(0).poisson(0.5, (500, 200)).astype("float32")
+    steps(sc, sc.AnnData(scipy.sparse.csr_matrix(some)))  # what is loaded and compiled at first use
+    start = clock()
+    data = sc.read_h5ad(section)
+    read = clock()
+    data = steps(sc, data)
+    end = clock()
+    print(json.dumps({"wall": end[0] - start[0], "cpu": end[1] - start[1],
+                      "steps_wall": end[0] - read[0], "steps_cpu": end[1] - read[1],
+                      "genes": sorted(data.var_names)}))
+
+
+def run_scanpy(section, threads):
+    environment = dict(os.environ)
+    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        environment[name] = str(threads)
+    done = subprocess.run([sys.executable, __file__, "--scanpy", section], env=environment, check=True,
+                          capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def run_ours(program, section, folder, threads):
+    import h5py
+    config = folder / "prepare.yaml"
+    config.write_text(f"input: {{path: {section}}}\noutput: {folder}/run\ndomains: 6\n"
+                      f"prepare: {{min_cells: {MIN_CELLS}, n_top_genes: {N_TOP}}}\n"
+                      f"compute: {{threads: {threads}}}\n")
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run([program, "prepare", config, "--overwrite"], check=True, stdout=subprocess.DEVNULL)
+    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    with h5py.File(folder / "run/prepared.h5") as file:
+        genes = sorted(name.decode() for name in file["gene_names"][:])
+    return {"wall": wall, "cpu": cpu, "genes": genes}
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--spots", type=int, default=100_000)
+    options.add_argument("--genes", type=int, default=20_000)
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options.add_argument("--program", default=ROOT / "build/release/stamarker")
+    options.add_argument("--scanpy", metavar="SECTION", help="run scanpy's steps alone and print JSON")
+    options = options.parse_args()
+    if options.scanpy:
+        return scanpy_steps(options.scanpy)
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        section = folder / "section.h5ad"
+        subprocess.run([options.program, "simulate", section, "--n-spots", str(options.spots), "--n-genes",
+                        str(options.genes), "--mean-counts", "450"], check=True)
+        ours, theirs = [], []
+        for _ in range(options.repeats):
+            ours.append(run_ours(options.program, section, folder, options.threads))
+            theirs.append(run_scanpy(str(section), options.threads))
+            assert ours[-1]["genes"] == theirs[-1]["genes"], "other genes were selected"
+
+    def median(runs, key):
+        return statistics.median(run[key] for run in runs)
+
+    print(f"{options.spots} spots x {options.genes} genes, {options.threads} threads, "
+          f"median of {options.repeats}, the same {len(ours[0]['genes'])} genes")
+    for key in ("wall", "cpu"):
+        mine = median(ours, key)
+        print(f"{key:5} ours {mine:7.2f} s   scanpy {median(theirs, key):7.2f} s (x {median(theirs, key) / mine:.1f})"
+              f"   scanpy's steps {median(theirs, 'steps_' + key):7.2f} s (x {median(theirs, 'steps_' + key) / mine:.1f})")
+
+
+if __name__ == "__main__":
+    main()

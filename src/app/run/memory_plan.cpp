@@ -1,0 +1,151 @@
+#include "app/run/memory_plan.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/parameters.hpp"
+#include "model/saliency.hpp"
+
+namespace stamarker {
+namespace {
+
+constexpr double entry = 8;  // column and value of one non-zero
+constexpr double name = 32;  // a short text
+
+/// The numbers that the formulas share.
+struct Plan {
+  const SectionSize& size;
+  const Config& config;
+  const ParallelPlan& parallel;
+  int n_ranks = 1, n_threads = 1;
+
+  double n() const { return static_cast<double>(size.n_spots); }
+  double g() const { return static_cast<double>(size.n_genes); }
+  double entries() const { return size.n_entries(); }
+  double edges() const { return n() * size.edges_per_spot; }
+  double hidden() const { return config.autoencoder.n_hidden; }
+  double latent() const { return config.autoencoder.n_latent; }
+  double models() const { return config.models; }
+  double domains() const { return config.domains; }
+  /// Names, position, section, kept spot and graph of every spot.
+  double tables() const { return n() * (name + 16 + 4 + 4 + 8) + 8 * edges(); }
+};
+
+/// A part of a section with its halo: spots of `n_tiles` compact tiles, with the two rings around
+/// each of them, which are 8 / sqrt(spots) of a square.
+double spots_with_halo(const Plan& p, double n_tiles) {
+  const double own = p.n() / n_tiles;
+  return n_tiles > 1 ? std::min(p.n(), own * (1 + 8 / std::sqrt(own))) : own;
+}
+
+/// Rank 0, which builds the graph: the input's names and positions, those kept, the neighbours
+/// that each spot chooses, then the graph. Every rank: its selected counts, a block of rows
+/// as read and as selected, the tally of the genes.
+double prepare_memory(const Plan& p) {
+  constexpr double block = 1 << 21;
+  const double share = p.entries() / p.n_ranks;
+  const double input_entries = static_cast<double>(p.size.n_input_entries) / p.n_ranks;
+  const double rows = 2.5 * entry * std::min(block, input_entries);
+  const double tally = static_cast<double>(p.size.n_input_genes) * 16 * (8 + 4.0 * p.n_threads);
+  const double input_tables = p.n() * (name + 16 + 4);
+  const double choices = p.n() * 24 + 16 * std::max(0.0, p.edges() - p.n()) + p.n() * 16;
+  return input_tables + p.tables() + choices + entry * share + rows + tally;
+}
+
+/// X by rows as read; of the own tiles X by rows and by columns, twice while a tile is made; the
+/// activations Y, H1, Q, H3, dO3 of the largest tile; weights, gradient, moments, S and P; at the
+/// end a copy of weights and moments for the model's file.
+double train_memory(const Plan& p) {
+  const int n_tiles = training_tiles(p.config.compute, static_cast<int>(p.size.n_spots));
+  const double mine = static_cast<double>(n_tiles) / p.parallel.n_tile_ranks;
+  const double spots = spots_with_halo(p, n_tiles), share = spots / p.n();
+  const double tile = 2 * entry * share * p.entries();
+  const ParameterLayout layout{static_cast<int>(p.size.n_genes), p.config.autoencoder.n_hidden,
+                               p.config.autoencoder.n_latent, p.config.autoencoder.tied_update};
+  const auto weights = static_cast<double>(layout.n_weights());
+  const auto moments = static_cast<double>(layout.n_moments());
+  const auto gradients = static_cast<double>(layout.n_gradients());
+  const double numbers = weights + gradients + moments + 2 * p.hidden() * p.hidden();
+  const double activations = spots * (5 * p.hidden() + 2 * p.latent()) + 2 * share * p.edges();
+  const double at_work = 4 * (activations + numbers);
+  const double saved = 4 * (weights + moments + p.n() * p.latent());
+  return p.tables() + entry * p.entries() + mine * tile + std::max(tile, at_work + saved);
+}
+
+/// One embedding, in double precision too, and of mclust the responsibilities of its components.
+double cluster_memory(const Plan& p) {
+  const int given = p.config.clustering.n_components;
+  const double components = given > 0 ? given : p.domains();
+  return p.n() * (12 * p.latent() + 16 * components + 4 * p.models());
+}
+
+/// Labels of all models and their tuples; rows of the embeddings of all models.
+double consensus_memory(const Plan& p) {
+  return p.tables() + p.n() * (8 * p.models() + 4 * p.latent() + 24);
+}
+
+double classify_memory(const Plan& p) { return p.n() * (8 * p.latent() + 8); }
+
+/// X as read; one tile, made twice; its activations; S and one model's saliency of its spots; the
+/// weights of all models and the scores of each.
+double saliency_memory(const Plan& p) {
+  const double n_tiles = saliency_tiles(static_cast<int>(p.size.n_spots));
+  const double spots = spots_with_halo(p, n_tiles), share = spots / p.n();
+  const double own = p.n() / n_tiles;
+  return p.tables() + entry * p.entries() + 4 * entry * share * p.entries() +
+         4 * (spots * (5 * p.hidden() + 2 * p.latent()) + 3 * own * p.g()) +
+         p.models() * (4 * p.g() * p.hidden() + 8 * p.domains() * p.g());
+}
+
+/// Counts and expression of this rank's spots, labels, the consensus embedding, scores.
+double svgs_memory(const Plan& p) {
+  const double share = 1.0 / p.n_ranks;
+  return p.tables() + 2 * entry * share * p.entries() +
+         p.n() * (4 * p.models() + 4 * p.latent() + 3 * name) +
+         p.models() * 16 * p.domains() * p.g();
+}
+
+double memory_of(Stage stage, const Plan& p) {
+  switch (stage) {
+    case Stage::prepare:
+      return prepare_memory(p);
+    case Stage::train:
+      return train_memory(p);
+    case Stage::cluster:
+      return cluster_memory(p);
+    case Stage::consensus:
+      return consensus_memory(p);
+    case Stage::classify:
+      return classify_memory(p);
+    case Stage::saliency:
+      return saliency_memory(p);
+    case Stage::svgs:
+      return svgs_memory(p);
+  }
+  return 0;
+}
+
+}  // namespace
+
+SectionSize::SectionSize(const InputShape& input, const Config& config)
+    : n_spots(input.n_spots),
+      n_input_genes(input.n_genes),
+      n_input_entries(input.n_entries),
+      n_genes(std::min<std::int64_t>(input.n_genes, config.prepare.n_top_genes)) {
+  const double genes =
+      static_cast<double>(n_genes) / static_cast<double>(std::max<std::int64_t>(1, n_input_genes));
+  selected_share = std::min(1.0, 1.3 * genes);
+  if (config.prepare.k_cutoff) edges_per_spot = 1 + *config.prepare.k_cutoff;
+}
+
+std::array<double, all_stages.size()> memory_plan(const SectionSize& size, const Config& config,
+                                                  const ParallelPlan& plan, int n_ranks,
+                                                  int n_threads, double base) {
+  const Plan p{size, config, plan, n_ranks, n_threads};
+  std::array<double, all_stages.size()> bytes{};
+  for (const Stage stage : all_stages)
+    bytes[static_cast<std::size_t>(stage)] = base + memory_of(stage, p);
+  return bytes;
+}
+
+}  // namespace stamarker

@@ -1,0 +1,55 @@
+#include <gtest/gtest.h>
+
+#include <regex>
+
+#include "app/program.hpp"
+
+namespace stamarker::test {
+namespace {
+
+/// The number of megabytes that `pattern`, with one group for number and unit each, finds.
+double megabytes(const std::string& text, const std::string& pattern) {
+  std::smatch found;
+  if (!std::regex_search(text, found, std::regex(pattern))) return 0;
+  return std::stod(found[1]) * (found[2] == "GB" ? 1000 : 1);
+}
+
+class MemoryPlan : public ::testing::TestWithParam<std::tuple<int, int>> {};
+
+// All genes are selected, so the header tells all. The stages of one run follow each other in new
+// processes, whose peaks are theirs alone.
+TEST_P(MemoryPlan, IsRightWithinAFifth) {
+  const auto [n_spots, n_ranks] = GetParam();
+  const Scratch scratch;
+  ASSERT_EQ(run_program(scratch.path(), {"simulate", "section.h5ad", "--n-spots",
+                                         std::to_string(n_spots), "--n-genes", "600"})
+                .exit_code,
+            0);
+  write_text(scratch / "run.yaml", R"(
+input: {path: section.h5ad}
+output: run
+domains: 6
+models: 1
+autoencoder: {hidden_dims: [128, 16], epochs: 1}
+compute: {threads: 1}
+)");
+  const Outcome dry = run_program(scratch.path(), {"run", "run.yaml", "--dry-run"}, n_ranks);
+  ASSERT_EQ(dry.exit_code, 0) << dry.error;
+
+  for (const char* stage : {"prepare", "train"}) {
+    const Outcome outcome = run_program(scratch.path(), {stage, "run.yaml"}, n_ranks);
+
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+    const double measured = megabytes(outcome.out, "memory +([0-9.]+) (MB|GB) at most");
+    const double planned = megabytes(dry.out, std::string("\n  ") + stage + " +([0-9.]+) (MB|GB)");
+    EXPECT_GT(measured, 0) << outcome.out;
+    EXPECT_NEAR(planned, measured, 0.2 * measured) << stage << "\n" << dry.out;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Sizes, MemoryPlan,
+                         ::testing::Values(std::tuple(10000, 1), std::tuple(60000, 1),
+                                           std::tuple(60000, 2)));
+
+}  // namespace
+}  // namespace stamarker::test

@@ -1,0 +1,15 @@
+#include "prepared_section.hpp"
+
+namespace stamarker::test {
+
+PreparedSection prepare_section(const Dataset& data, const PrepareOptions& options, int block_rows) {
+  CountsInMemory table(data, "memory: X", block_rows);
+  PreparedSection section;
+  section.selected = select_counts(table, options);
+  section.data = describe_selected(data, section.selected.kept_spots, section.selected, options);
+  section.data.expression = section.selected.counts;
+  normalize_log(section.data.expression, options.target_sum);
+  return section;
+}
+
+}  // namespace stamarker::test
