@@ -2,7 +2,8 @@
 
 namespace stamarker::test {
 
-PreparedSection prepare_section(const Dataset& data, const PrepareOptions& options, int block_rows) {
+PreparedSection prepare_section(const Dataset& data, const PrepareOptions& options,
+                                int block_rows) {
   CountsInMemory table(data, "memory: X", block_rows);
   PreparedSection section;
   section.selected = select_counts(table, options);

@@ -8,6 +8,7 @@ struct PreparedSection {
   PreparedData data;        // with expression
   SelectedCounts selected;  // with the raw counts
 };
-PreparedSection prepare_section(const Dataset& data, const PrepareOptions& options, int block_rows = 4096);
+PreparedSection prepare_section(const Dataset& data, const PrepareOptions& options,
+                                int block_rows = 4096);
 
 }  // namespace stamarker::test

@@ -81,7 +81,7 @@ TEST_P(GoldenSaliency, OfTheStackedModel) {
       classifier_options.activation = activation;
       const auto parameters = golden_parameters(file, "case");
       const StackedModel model{parameters, &classifier};
-      ASSERT_EQ(saliency_tiles(data), 1);
+      ASSERT_EQ(saliency_tiles(data.n_spots()), 1);
 
       const TileSaliency tile =
           tile_saliency(*backend, data, 0, std::span(&model, 1), golden_options(attention),

@@ -52,9 +52,16 @@ double prepare_memory(const Plan& p) {
   return input_tables + p.tables() + choices + entry * share + rows + tally;
 }
 
-/// X by rows as read; of the own tiles X by rows and by columns, twice while a tile is made; the
-/// activations Y, H1, Q, H3, dO3 of the largest tile; weights, gradient, moments, S and P; at the
-/// end a copy of weights and moments for the model's file.
+/// Memory for one purpose and then another. glibc gives arrays of 32 MiB and more back to the
+/// system at once (the greatest M_MMAP_THRESHOLD that it chooses by itself), smaller ones seldom.
+double one_after_other(double first, double second, double array_of_first) {
+  constexpr double given_back = 32.0 * (1 << 20);
+  return array_of_first < given_back ? first + second : std::max(first, second);
+}
+
+/// X by rows as read; of the own tiles X by rows and by columns, twice while a tile is made, and as
+/// the CPU's products want it; the activations Y, H1, Q, H3, dO3 of the largest tile; weights,
+/// gradient, moments, S and P; at the end a copy of weights and moments for the model's file.
 double train_memory(const Plan& p) {
   const int n_tiles = training_tiles(p.config.compute, static_cast<int>(p.size.n_spots));
   const double mine = static_cast<double>(n_tiles) / p.parallel.n_tile_ranks;
@@ -67,9 +74,11 @@ double train_memory(const Plan& p) {
   const auto gradients = static_cast<double>(layout.n_gradients());
   const double numbers = weights + gradients + moments + 2 * p.hidden() * p.hidden();
   const double activations = spots * (5 * p.hidden() + 2 * p.latent()) + 2 * share * p.edges();
-  const double at_work = 4 * (activations + numbers);
+  constexpr double laid_out = 12;  // of an entry, for X W and X^T D (kernels/cpu/sparse_blocks.hpp)
+  const double at_work = 4 * (activations + numbers) + mine * laid_out * share * p.entries();
   const double saved = 4 * (weights + moments + p.n() * p.latent());
-  return p.tables() + entry * p.entries() + mine * tile + std::max(tile, at_work + saved);
+  return p.tables() + entry * p.entries() + mine * tile +
+         one_after_other(tile, at_work + saved, tile / 4);
 }
 
 /// One embedding, in double precision too, and of mclust the responsibilities of its components.
