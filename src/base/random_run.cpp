@@ -35,10 +35,11 @@ using Lanes = std::array<std::uint32_t, n_lanes>;
     model += 0xBB67AE85;
   }
   for (int k = 0; k < n_lanes; ++k) {
-    words[4 * k] = a[k];
-    words[4 * k + 1] = b[k];
-    words[4 * k + 2] = c[k];
-    words[4 * k + 3] = d[k];
+    std::uint32_t* of_index = words + std::ptrdiff_t{4} * k;
+    of_index[0] = a[k];
+    of_index[1] = b[k];
+    of_index[2] = c[k];
+    of_index[3] = d[k];
   }
 }
 
