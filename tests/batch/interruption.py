@@ -140,12 +140,16 @@ def main():
         moments = Moments(section, chance)
         for way in (BY_MODELS, BY_TILES):
             moments.reference(way)
-        for k in range(arguments.moments):
+        for attempt in range(3 * arguments.moments):
+            if n_interrupted == arguments.moments:
+                break
+            k = n_interrupted  # a run that ended before its moment is tried again
             kind, way = kinds[k % len(kinds)], (BY_MODELS, BY_TILES)[(k + k // len(kinds)) % 2]
             print(f"moment {k}: {kind}, by {way['name']}", flush=True)
-            n_interrupted += moments.one(kind, way, f"disk_{k}/run" if kind == "full disk" else f"run_{k}")
-    print(f"{n_interrupted} of {arguments.moments} runs were interrupted before their end; all ended with the same bits")
-    expect(2 * n_interrupted >= arguments.moments, "most runs ended before they were interrupted")
+            n_interrupted += moments.one(kind, way, 
+                                         f"disk_{k}/run" if kind == "full disk" else f"run_{attempt}")
+    expect(n_interrupted == arguments.moments, f"only {n_interrupted} runs were interrupted before their end")
+    print(f"{n_interrupted} runs were interrupted before their end; all ended with the same bits")
 
 
 if __name__ == "__main__":

@@ -190,7 +190,7 @@ def run_jobs(slurm, section):
     cancelled = submit("cancelled", options=two)
     cancelled.stop_in_training()
     ask("scancel", cancelled.id)
-    cancelled.wait_until("CANCELLED")
+    cancelled.wait_until("CANCELLED", "COMPLETED")
     slurm.wait("end of the cancelled ranks", lambda: not cancelled.ranks())
     check_files(section.folder / "cancelled", may_leave_partial=False)
     expect("interrupted: everything so far is saved" in cancelled.out, f"cancelled: {cancelled.out}")
@@ -230,7 +230,7 @@ def main():
         spaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
         if subprocess.run([*spaces, "true"], capture_output=True).returncode != 0:
             skip("Slurm: this machine allows no namespaces")
-        sys.exit(subprocess.run([*spaces, sys.executable, *sys.argv]).returncode)
+        os.execvp("unshare", [*spaces, sys.executable, *sys.argv])  # killed with it: --kill-child
     # Loopback, and one address more: without it getaddrinfo finds no network at all.
     for words in ("link set lo up", "link add stm0 type veth peer name stm1", "addr add 192.0.2.1/24 dev stm0",
                   "link set stm0 up"):
