@@ -43,6 +43,7 @@ void expect_no_space(const Comm& world, const std::string& path, Work work) {
   world.barrier();
   EXPECT_FALSE(std::filesystem::exists(path));
   EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
+  world.barrier();  // no rank writes the next file while another still looks
 }
 
 Dataset big_section() {
