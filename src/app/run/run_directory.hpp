@@ -39,7 +39,6 @@ class RunDirectory {
   void create();
   /// Deletes the folder when create() made it: after a failure before the first stage's end.
   void discard_if_new();
-  void keep() { is_new_ = false; }
 
  private:
   std::string path_;
