@@ -1,0 +1,138 @@
+"""The Python package of python/: a run from an AnnData, its failures, and what `annotate` adds."""
+
+import os
+import pathlib
+
+import anndata
+import numpy as np
+import pandas as pd
+import pytest
+import stamarker
+from support import MPIRUN, PROGRAMS, dense, run
+
+PROGRAM = PROGRAMS.parent / "stamarker"
+DOMAINS = 3
+OPTIONS = {"models": 2, "autoencoder.epochs": 12, "autoencoder.hidden_dims": [16, 8], "classifier.epochs": 5,
+           "prepare.n_top_genes": 60, "prepare.min_cells": 10, "compute.threads": 1}
+
+
+@pytest.fixture(autouse=True)
+def program(monkeypatch):
+    monkeypatch.setenv("STAMARKER", str(PROGRAM))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("section") / "section.h5ad"
+    done = run(PROGRAM, "simulate", path, "--n-spots", 300, "--n-genes", 400, "--n-domains", DOMAINS)
+    assert done.returncode == 0, done.stderr
+    return anndata.read_h5ad(path)
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    os.environ["STAMARKER"] = str(PROGRAM)
+    return stamarker.run(data, DOMAINS, options=OPTIONS, show=None)
+
+
+def assert_same_findings(mine, theirs):
+    pd.testing.assert_series_equal(mine.obs["stamarker"], theirs.obs["stamarker"])
+    np.testing.assert_array_equal(mine.obsm["X_stamarker"], theirs.obsm["X_stamarker"])
+    np.testing.assert_array_equal(mine.varm["stamarker_score"], theirs.varm["stamarker_score"])
+
+
+def test_result_is_that_of_the_command_line(data, result, tmp_path):
+    data.write_h5ad(tmp_path / "section.h5ad")
+    options = [f"--set={key}={value}" for key, value in OPTIONS.items()]
+    (tmp_path / "empty.yaml").write_text(f"domains: {DOMAINS}\n")
+    done = run(PROGRAM, "run", tmp_path / "empty.yaml", f"--set=input.path={tmp_path / 'section.h5ad'}",
+               f"--set=output={tmp_path / 'run'}", *options)
+    assert done.returncode == 0, done.stderr
+    assert_same_findings(result, anndata.read_h5ad(tmp_path / "run/result.h5ad"))
+    assert result.obs["stamarker"].nunique() == DOMAINS
+
+
+def test_ranks_and_kept_output(data, result, tmp_path):
+    lines = []
+    mine = stamarker.run(data, DOMAINS, output=tmp_path / "runs/kept", launcher=[*MPIRUN, "-n", "2"],
+                         options=OPTIONS, show=lines.append)
+    assert_same_findings(mine, result)
+    assert any("2 ranks" in line for line in lines)
+    assert (tmp_path / "runs/kept/svgs.tsv").exists()
+    assert (tmp_path / "runs/kept.input.h5ad").exists()
+
+
+def test_interrupted_and_resumed(data, result, tmp_path):
+    def stop(line):
+        if line.startswith("graph"):
+            raise KeyboardInterrupt
+
+    options = OPTIONS | {"autoencoder.epochs": 12}
+    with pytest.raises(KeyboardInterrupt):
+        stamarker.run(data, DOMAINS, output=tmp_path / "run", options=options, show=stop)
+    assert not (tmp_path / "run/result.h5ad").exists()
+    with pytest.raises(ValueError, match="--resume"):
+        stamarker.run(data, DOMAINS, output=tmp_path / "run", options=options, show=None)
+    mine = stamarker.run(data, DOMAINS, output=tmp_path / "run", options=options, show=None, resume=True)
+    assert_same_findings(mine, result)
+
+
+def test_refusals_are_the_programs_own(data, tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="models") as refused:
+        stamarker.run(data, DOMAINS, options={"models": 0}, show=None)
+    assert "stamarker: error" not in str(refused.value)
+    with pytest.raises(ValueError, match="missing.h5ad"):
+        stamarker.run(tmp_path / "missing.h5ad", DOMAINS, show=None)
+    with pytest.raises(ValueError, match="output"):
+        stamarker.run(data, DOMAINS, resume=True)
+    with pytest.raises(RuntimeError, match="ended with 1"):
+        stamarker.run(data, DOMAINS, launcher=["false"], show=None)
+    monkeypatch.setenv("STAMARKER", str(tmp_path / "nothing"))
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        stamarker.run(data, DOMAINS)
+
+
+def test_interrupted_from_outside(data, tmp_path):
+    script = tmp_path / "ends-with-75"
+    script.write_text("#!/bin/sh\nexit 75\n")
+    script.chmod(0o755)
+    with pytest.raises(stamarker.Interrupted, match="resume=True"):
+        stamarker.run(data, DOMAINS, launcher=[script], show=None)
+
+
+def test_annotate_matches_names(data, result):
+    order = np.random.default_rng(0).permutation(data.n_obs)
+    whole = data[order].copy()
+    part = result[5:].copy()
+    stamarker.annotate(whole, part)
+    assert whole.shape == data.shape
+    found = whole[part.obs_names]
+    assert list(found.obs["stamarker"]) == list(part.obs["stamarker"])
+    np.testing.assert_array_equal(found.obsm["X_stamarker"], part.obsm["X_stamarker"])
+    left_out = whole[~whole.obs_names.isin(part.obs_names)]
+    assert left_out.n_obs == 5
+    assert left_out.obs["stamarker"].isna().all()
+    assert np.isnan(left_out.obsm["X_stamarker"]).all()
+    svgs = whole.var_names[whole.var["stamarker_svg_0"]]
+    assert set(svgs) == set(part.var_names[part.var["stamarker_svg_0"]])
+    others = ~whole.var_names.isin(part.var_names)
+    assert np.isnan(whole.varm["stamarker_score"][others]).all()
+    np.testing.assert_array_equal(whole[:, part.var_names].varm["stamarker_score"], part.varm["stamarker_score"])
+    assert "stamarker" in whole.uns
+    np.testing.assert_array_equal(dense(whole.X), dense(data[order].X))
+
+
+def test_annotate_refuses_another_section(data, result):
+    other = data.copy()
+    other.obs_names = [f"other {name}" for name in other.obs_names]
+    with pytest.raises(ValueError, match="another section"):
+        stamarker.annotate(other, result)
+    other.obs_names = ["same"] * other.n_obs
+    with pytest.raises(ValueError, match="not unique"):
+        stamarker.annotate(other, result)
+
+
+def test_package_and_program_have_one_version():
+    project = pathlib.Path(stamarker.__file__).parents[1] / "pyproject.toml"
+    version = next(line for line in project.read_text().splitlines() if line.startswith("version"))
+    assert run(PROGRAM, "--version").stdout.split()[1] == version.split('"')[1]
