@@ -80,7 +80,7 @@ struct TileView {
   int n_own = 0, n_attending = 0, n_spots = 0;
   GraphView graph;          // rows: the n_attending first spots; sources: all spots of the tile
   SparseView x;             // [n_spots, G]
-  SparseView x_transposed;  // [G, n_spots]
+  SparseView x_transposed;  // [G, n_spots] where the backend wants it, else empty
   ConstMatrix x_dense;      // [n_spots, G] where the backend wants it, else empty
   DeviceSpan<const std::int32_t> spot;  // [n_spots], index in the section, for random draws
 };
@@ -207,6 +207,8 @@ class Backend {
     (void)x;
     return false;
   }
+  /// Whether weight_gradient reads tile.x_transposed. Here it reads what layout_of() made of X.
+  virtual bool wants_transposed() const { return false; }
   /// out = X, zeros included, [n_rows, n_cols].
   virtual void to_dense(const SparseView& x, Matrix out) = 0;
 

@@ -44,6 +44,7 @@ class CudaBackend : public Backend {
   std::unique_ptr<Recording> record(std::function<void()> enqueue) override;
 
   bool wants_dense(const SparseView& x) const override;
+  bool wants_transposed() const override { return true; }
   void to_dense(const SparseView& x, Matrix out) override;
   void gram(ConstMatrix a, Matrix out) override;
   void project(const StepView& step) override;

@@ -38,7 +38,7 @@ DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const SparseRows& exp
           }
         }
         parts.x = submatrix(expression, tile.spots, all_columns(expression.n_cols));
-        parts.xt = transposed(parts.x);
+        if (backend.wants_transposed()) parts.xt = transposed(parts.x);
         return parts;
       }()) {}
 
@@ -71,6 +71,11 @@ SparseView DeviceTile::x_view() const {
   return {n_spots_, n_genes_, x_start_.span(), x_column_.span(), x_value_.span(), x_layout_.get()};
 }
 
+SparseView DeviceTile::xt_view() const {
+  if (xt_start_.size() <= 1) return {};
+  return {n_genes_, n_spots_, xt_start_.span(), xt_column_.span(), xt_value_.span(), nullptr};
+}
+
 TileView DeviceTile::view() const {
   return {n_own_,
           n_attending_,
@@ -78,7 +83,7 @@ TileView DeviceTile::view() const {
           {n_attending_, n_spots_, row_start_.span(), source_.span(), target_start_.span(),
            target_.span(), edge_.span()},
           x_view(),
-          {n_genes_, n_spots_, xt_start_.span(), xt_column_.span(), xt_value_.span(), nullptr},
+          xt_view(),
           x_dense_.size() > 0 ? x_dense_.matrix(n_spots_, n_genes_) : ConstMatrix(),
           spot_.span()};
 }

@@ -8,8 +8,8 @@
 
 namespace stamarker {
 
-/// The graph of a tile with its transpose, and the expression of its spots with its transpose,
-/// uploaded to a backend.
+/// The graph of a tile with its transpose, and the expression of its spots in the forms that the
+/// backend wants, uploaded to it.
 class DeviceTile {
  public:
   DeviceTile(Backend& backend, const Tile& tile, const SparseRows& expression);
@@ -22,6 +22,7 @@ class DeviceTile {
   struct HostParts;
   DeviceTile(Backend& backend, const Tile& tile, const HostParts& parts);
   SparseView x_view() const;
+  SparseView xt_view() const;
 
   int n_own_, n_attending_, n_spots_, n_genes_;
   std::vector<std::int32_t> spots_;
@@ -30,8 +31,8 @@ class DeviceTile {
   Buffer<std::int32_t> source_, target_;
   Buffer<std::int64_t> x_start_, xt_start_;
   Buffer<std::int32_t> x_column_, xt_column_;
-  Buffer<float> x_value_, xt_value_;
-  Buffer<float> x_dense_;  // empty where the backend does not want it
+  Buffer<float> x_value_, xt_value_;  // xt: without rows where the backend does not want it
+  Buffer<float> x_dense_;             // empty where the backend does not want it
   std::unique_ptr<SparseLayout> x_layout_;
 };
 

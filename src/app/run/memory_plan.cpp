@@ -9,8 +9,9 @@
 namespace stamarker {
 namespace {
 
-constexpr double entry = 8;  // column and value of one non-zero
-constexpr double name = 32;  // a short text
+constexpr double entry = 8;      // column and value of one non-zero
+constexpr double laid_out = 12;  // of it, for X W and X^T D (kernels/cpu/sparse_blocks.hpp)
+constexpr double name = 32;      // a short text
 
 /// The numbers that the formulas share.
 struct Plan {
@@ -59,14 +60,14 @@ double one_after_other(double first, double second, double array_of_first) {
   return array_of_first < given_back ? first + second : std::max(first, second);
 }
 
-/// X by rows as read; of the own tiles X by rows and by columns, twice while a tile is made, and as
-/// the CPU's products want it; the activations Y, H1, Q, H3, dO3 of the largest tile; weights,
+/// X by rows as read; of the own tiles X by rows, twice while a tile is made, and as the CPU's
+/// products want it; the activations Y, H1, Q, H3, dO3 of the largest tile; weights,
 /// gradient, moments, S and P; at the end a copy of weights and moments for the model's file.
 double train_memory(const Plan& p) {
   const int n_tiles = training_tiles(p.config.compute, static_cast<int>(p.size.n_spots));
   const double mine = static_cast<double>(n_tiles) / p.parallel.n_tile_ranks;
   const double spots = spots_with_halo(p, n_tiles), share = spots / p.n();
-  const double tile = 2 * entry * share * p.entries();
+  const double tile = entry * share * p.entries();
   const ParameterLayout layout{static_cast<int>(p.size.n_genes), p.config.autoencoder.n_hidden,
                                p.config.autoencoder.n_latent, p.config.autoencoder.tied_update};
   const auto weights = static_cast<double>(layout.n_weights());
@@ -74,11 +75,10 @@ double train_memory(const Plan& p) {
   const auto gradients = static_cast<double>(layout.n_gradients());
   const double numbers = weights + gradients + moments + 2 * p.hidden() * p.hidden();
   const double activations = spots * (5 * p.hidden() + 2 * p.latent()) + 2 * share * p.edges();
-  constexpr double laid_out = 12;  // of an entry, for X W and X^T D (kernels/cpu/sparse_blocks.hpp)
   const double at_work = 4 * (activations + numbers) + mine * laid_out * share * p.entries();
   const double saved = 4 * (weights + moments + p.n() * p.latent());
   return p.tables() + entry * p.entries() + mine * tile +
-         one_after_other(tile, at_work + saved, tile / 4);
+         one_after_other(tile, at_work + saved, tile / 2);
 }
 
 /// One embedding, in double precision too, and of mclust the responsibilities of its components.
@@ -95,13 +95,13 @@ double consensus_memory(const Plan& p) {
 
 double classify_memory(const Plan& p) { return p.n() * (8 * p.latent() + 8); }
 
-/// X as read; one tile, made twice; its activations; S and one model's saliency of its spots; the
-/// weights of all models and the scores of each.
+/// X as read; one tile, twice while it is made, and as the products want it; its activations; S and
+/// one model's saliency of its spots; the weights of all models and the scores of each.
 double saliency_memory(const Plan& p) {
   const double n_tiles = saliency_tiles(static_cast<int>(p.size.n_spots));
   const double spots = spots_with_halo(p, n_tiles), share = spots / p.n();
   const double own = p.n() / n_tiles;
-  return p.tables() + entry * p.entries() + 4 * entry * share * p.entries() +
+  return p.tables() + entry * p.entries() + (2 * entry + laid_out) * share * p.entries() +
          4 * (spots * (5 * p.hidden() + 2 * p.latent()) + 3 * own * p.g()) +
          p.models() * (4 * p.g() * p.hidden() + 8 * p.domains() * p.g());
 }
