@@ -96,12 +96,12 @@ struct Sizes {
 };
 
 /// Counted by hand: two a multiply-add; every array once for each time it is passed over, 4 bytes a
-/// number. A sparse entry has 6 bytes and is passed over once for each tile of 64 columns.
+/// number. A sparse entry has 6 bytes and is passed over once for each tile of 128 columns.
 struct Work {
   double flops = 0, bytes = 0;
 };
 constexpr double G = n_genes, H = n_hidden, L = n_latent;
-constexpr double entry_bytes = 6 * H / 64;
+constexpr double entry_bytes = 6 * H / 128;
 
 struct Operation {
   const char* name;
@@ -163,8 +163,8 @@ constexpr Operation operations[] = {
      },
      none},
     {"weight_gradient", [](Chain& c) { c.backend->weight_gradient(c.step); },
-     [](const Sizes& s) -> Work {  // H3, Y, Y w; Y; W1's gradient r + w
-       return {2 * s.entries * H + 2 * s.n * H, 16 * s.n * H + 8 * G * H + s.entries * entry_bytes};
+     [](const Sizes& s) -> Work {  // Y, H3; W1's gradient r + w
+       return {2 * s.entries * H + 2 * s.n * H, 8 * s.n * H + 8 * G * H + s.entries * entry_bytes};
      },
      [](const Sizes& s) -> Work {  // dY of K, h3 of J by own spot; both gradients r + w
        const double entries = s.entries + s.encoded_entries;

@@ -61,10 +61,17 @@ class CpuBackend : public Backend {
   void* acquire(std::size_t bytes) override;
   void release(void* p) noexcept override;
 
-  /// out (+)= factor A B through tiles of B, packed by the thread that uses them. Source p is row
-  /// p of B, or row_of_source[p]; sources beyond those are rows of zeros.
-  void multiply(const SparseBlocks& a, ConstMatrix b, std::span<const std::int32_t> row_of_source,
-                float factor, rows::Store store, Matrix out);
+  /// The right factor of a sparse product: source p is row p of `rows`, or row_of_source[p], less
+  /// `times` row p of `less` where that has one. Sources beyond are rows of zeros.
+  struct Sources {
+    ConstMatrix rows;
+    std::span<const std::int32_t> row_of_source = {};
+    float times = 0;
+    ConstMatrix less = {};
+  };
+  /// out (+)= factor A B through tiles of B, packed by the thread that uses them.
+  void multiply(const SparseBlocks& a, const Sources& b, float factor, rows::Store store,
+                Matrix out);
   /// Memory of at least n floats that survives between calls.
   float* packed(std::size_t n);
 

@@ -3,96 +3,123 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/cpu/instruction_sets.hpp"
+
 namespace stamarker::rows {
 namespace {
 
-/// 16 floats: one AVX-512 register, two of AVX2, four of SSE. Loads need no alignment.
-using Vec = float __attribute__((vector_size(64), aligned(4), may_alias));
-constexpr int lanes = 16;
-constexpr int chunk = 8;  // Vecs that stay in registers while a list of rows is combined
+constexpr int chunk = 8;  // vectors that stay in registers while a list of rows is combined
 
-inline const Vec* vecs(const float* p) { return reinterpret_cast<const Vec*>(p); }
-inline Vec* vecs(float* p) { return reinterpret_cast<Vec*>(p); }
+template <int lanes>
+const Vector<lanes>* vecs(const float* p) {
+  return reinterpret_cast<const Vector<lanes>*>(p);
+}
+template <int lanes>
+Vector<lanes>* vecs(float* p) {
+  return reinterpret_cast<Vector<lanes>*>(p);
+}
 
 inline std::size_t row(int i, int width) { return static_cast<std::size_t>(i) * width; }
 
+/// Asks for n floats beforehand.
+inline void fetch(const float* p, int n) {
+  for (int k = 0; k < n; k += 16) __builtin_prefetch(p + k);
+}
+constexpr int rows_ahead = 8;  // of a tile: main memory answers after some 100 ns
+
+inline float weight_of(const Lists& lists, std::int64_t e) {
+  if (lists.weight == nullptr) return 1;
+  return lists.weight[lists.edge == nullptr ? e : lists.edge[e]];
+}
+
+/// <x, y> of n floats; halves of the lanes are added to each other.
+template <int lanes>
+[[gnu::always_inline]] inline float dot_in_float(const float* x, const float* y, int n) {
+  using V = Vector<lanes>;
+  V sum[4] = {};
+  int k = 0;
+  for (; k + 4 * lanes <= n; k += 4 * lanes)
+    for (int u = 0; u < 4; ++u) sum[u] += vecs<lanes>(x + k)[u] * vecs<lanes>(y + k)[u];
+  V total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+  for (int half = lanes / 2; half > 0; half /= 2)
+    for (int l = 0; l < half; ++l) total[l] += total[l + half];
+  float value = total[0];
+  for (; k < n; ++k) value += x[k] * y[k];
+  return value;
+}
+
 }  // namespace
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void combine(
-    int first, int last, const Lists& lists, const float* in, int width, Then then, float* out) {
-  constexpr int step = lanes * chunk;
-  for (int i = first; i < last; ++i) {
-    float* to = out + row(i, width);
-    std::int64_t end = lists.start[i];
-    while (end < lists.start[i + 1] && lists.index[end] < lists.limit) ++end;
-    int c = 0;
-    for (; c + step <= width; c += step) {
-      Vec sum[chunk] = {};
-      for (std::int64_t e = lists.start[i]; e < end; ++e) {
-        const float w = lists.weight == nullptr ? 1.0f
-                        : lists.edge == nullptr ? lists.weight[e]
-                                                : lists.weight[lists.edge[e]];
-        const Vec* from = vecs(in + row(lists.index[e], width) + c);
-        for (int k = 0; k < chunk; ++k) sum[k] += w * from[k];
+void combine(int first, int last, const Lists& lists, const float* in, int width, Then then,
+             float* out) {
+  with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
+    using V = Vector<lanes>;
+    constexpr int step = lanes * chunk;
+    for (int i = first; i < last; ++i) {
+      float* to = out + row(i, width);
+      std::int64_t end = lists.start[i];
+      while (end < lists.start[i + 1] && lists.index[end] < lists.limit) ++end;
+      int c = 0;
+      for (; c + step <= width; c += step) {
+        V sum[chunk] = {};
+        for (std::int64_t e = lists.start[i]; e < end; ++e) {
+          const float w = weight_of(lists, e);
+          const V* from = vecs<lanes>(in + row(lists.index[e], width) + c);
+          for (int k = 0; k < chunk; ++k) sum[k] += w * from[k];
+        }
+        for (int k = 0; k < chunk; ++k) vecs<lanes>(to + c)[k] = sum[k];
       }
-      for (int k = 0; k < chunk; ++k) vecs(to + c)[k] = sum[k];
-    }
-    for (int k = c; k < width; ++k) to[k] = 0;
-    if (c < width) {
-      for (std::int64_t e = lists.start[i]; e < end; ++e) {
-        const float w = lists.weight == nullptr ? 1.0f
-                        : lists.edge == nullptr ? lists.weight[e]
-                                                : lists.weight[lists.edge[e]];
-        const float* from = in + row(lists.index[e], width);
-        for (int k = c; k < width; ++k) to[k] += w * from[k];
+      for (int k = c; k < width; ++k) to[k] = 0;
+      if (c < width) {
+        for (std::int64_t e = lists.start[i]; e < end; ++e) {
+          const float w = weight_of(lists, e);
+          const float* from = in + row(lists.index[e], width);
+          for (int k = c; k < width; ++k) to[k] += w * from[k];
+        }
       }
+      if (then == Then::elu)
+        for (int k = 0; k < width; ++k) to[k] = elu(to[k]);
     }
-    if (then == Then::elu)
-      for (int k = 0; k < width; ++k) to[k] = elu(to[k]);
-  }
+  });
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void edge_dots(
-    int first, int last, const std::int64_t* start, const std::int32_t* index, const float* a,
-    const float* b, int width, Store store, float* out) {
-  for (int i = first; i < last; ++i) {
-    const float* x = a + row(i, width);
-    for (std::int64_t e = start[i]; e < start[i + 1]; ++e) {
-      const float* y = b + row(index[e], width);
-      Vec sum[4] = {};
-      int k = 0;
-      for (; k + 4 * lanes <= width; k += 4 * lanes)
-        for (int u = 0; u < 4; ++u) sum[u] += vecs(x + k)[u] * vecs(y + k)[u];
-      const Vec total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-      float value = 0;
-      for (int l = 0; l < lanes; ++l) value += total[l];
-      for (; k < width; ++k) value += x[k] * y[k];
-      out[e] = store == Store::add ? out[e] + value : value;
+void edge_dots(int first, int last, const std::int64_t* start, const std::int32_t* index,
+               const float* a, const float* b, int width, Store store, float* out) {
+  with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
+    for (int i = first; i < last; ++i) {
+      for (std::int64_t e = start[i]; e < start[i + 1]; ++e) {
+        const float value = dot_in_float<lanes>(a + row(i, width), b + row(index[e], width), width);
+        out[e] = store == Store::add ? out[e] + value : value;
+      }
     }
-  }
+  });
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] double dot(std::size_t n,
-                                                                                 const float* a,
-                                                                                 const float* b) {
-  double total = 0;
-  std::size_t k = 0;
-  constexpr std::size_t run =
-      std::size_t{32} * lanes;  // products added in float before they go to double
-  for (; k + run <= n; k += run) {
-    Vec sum[4] = {};
-    for (std::size_t u = 0; u < 32; u += 4)
-      for (std::size_t v = 0; v < 4; ++v) sum[v] += vecs(a + k)[u + v] * vecs(b + k)[u + v];
-    const Vec all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    for (int l = 0; l < lanes; ++l) total += all[l];
-  }
-  for (; k < n; ++k) total += static_cast<double>(a[k]) * b[k];
-  return total;
+double dot(std::size_t n, const float* a, const float* b) {
+  return with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
+    using V = Vector<lanes>;
+    constexpr std::size_t run = std::size_t{32} * lanes;  // products added in float ...
+    double sum[lanes] = {};                               // ... before they go to double
+    std::size_t k = 0;
+    for (; k + run <= n; k += run) {
+      V part[4] = {};
+      for (std::size_t u = 0; u < 32; u += 4)
+        for (std::size_t v = 0; v < 4; ++v)
+          part[v] += vecs<lanes>(a + k)[u + v] * vecs<lanes>(b + k)[u + v];
+      const V all = (part[0] + part[1]) + (part[2] + part[3]);
+      for (int l = 0; l < lanes; ++l) sum[l] += all[l];
+    }
+    double total = 0;
+    for (int l = 0; l < lanes; ++l) total += sum[l];
+    for (; k < n; ++k) total += static_cast<double>(a[k]) * b[k];
+    return total;
+  });
 }
 
 void dots(int first, int last, const float* in, int width, const float* a, float* out) {
-  for (int i = first; i < last; ++i)
-    out[i] = static_cast<float>(dot(static_cast<std::size_t>(width), in + row(i, width), a));
+  with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
+    for (int i = first; i < last; ++i) out[i] = dot_in_float<lanes>(in + row(i, width), a, width);
+  });
 }
 
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] double decoder_slope(
@@ -143,15 +170,13 @@ void dots(int first, int last, const float* in, int width, const float* a, float
   }
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void subtract_scaled(
-    std::size_t n, float c, const float* __restrict h, float* __restrict y) {
-  for (std::size_t k = 0; k < n; ++k) y[k] -= c * h[k];
-}
-
-void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width, int first,
-               float* out) {
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void pack_tile(
+    int n_rows, const std::int32_t* index, const float* in, int width, int first,
+    float* __restrict out) {
   const int n = width - first < tile_width ? width - first : tile_width;
   for (int i = 0; i < n_rows; ++i) {
+    const int ahead = std::min(i + rows_ahead, n_rows - 1);
+    fetch(in + row(index == nullptr ? ahead : index[ahead], width) + first, n);
     const float* from = in + row(index == nullptr ? i : index[i], width) + first;
     float* to = out + row(i, tile_width);
     for (int k = 0; k < n; ++k) to[k] = from[k];
@@ -159,26 +184,45 @@ void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width
   }
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void sparse_times_tile(
-    int first, int last, const BlockLists& lists, const float* tile, float factor, Store store,
-    int n_cols, int width, float* out) {
-  constexpr int n = tile_width / lanes;
-  for (int i = first; i < last; ++i) {
-    Vec sum[n] = {};
-    for (std::int64_t e = lists.start[i]; e < lists.start[i + 1]; ++e) {
-      const float v = lists.value[e];
-      const Vec* from = vecs(tile + row(lists.index[e], tile_width));
-      for (int k = 0; k < n; ++k) sum[k] += v * from[k];
-    }
-    for (int k = 0; k < n; ++k) sum[k] *= factor;
-    float* to = out + row(i, width);
-    if (n_cols == tile_width) {
-      for (int k = 0; k < n; ++k) vecs(to)[k] = store == Store::add ? vecs(to)[k] + sum[k] : sum[k];
-    } else {
-      const float* from = reinterpret_cast<const float*>(sum);
-      for (int k = 0; k < n_cols; ++k) to[k] = store == Store::add ? to[k] + from[k] : from[k];
-    }
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void subtract_from_tile(
+    int n_rows, float c, const float* in, int width, int first, float* __restrict tile) {
+  const int n = width - first < tile_width ? width - first : tile_width;
+  for (int i = 0; i < n_rows; ++i) {
+    fetch(in + row(std::min(i + rows_ahead, n_rows - 1), width) + first, n);
+    const float* from = in + row(i, width) + first;
+    float* to = tile + row(i, tile_width);
+    for (int k = 0; k < n; ++k) to[k] -= c * from[k];
   }
+}
+
+void sparse_times_tile(int first, int last, const BlockLists& lists, const float* tile,
+                       float factor, Store store, int n_cols, int width, float* out) {
+  with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
+    using V = Vector<lanes>;
+    constexpr int n = std::min(16, tile_width / lanes);  // AVX2 and SSE have 16 registers
+    constexpr int step = lanes * n;
+    for (int i = first; i < last; ++i) {
+      const std::int64_t begin = lists.start[i], end = lists.start[i + 1];
+      for (int c = 0; c < n_cols; c += step) {
+        V sum[n] = {};
+        for (std::int64_t e = begin; e < end; ++e) {
+          const float v = lists.value[e];
+          const V* from = vecs<lanes>(tile + row(lists.index[e], tile_width) + c);
+          if (lists.fetch_ahead)
+            fetch(tile + row(lists.index[e + entries_ahead], tile_width) + c, step);
+          for (int k = 0; k < n; ++k) sum[k] += v * from[k];
+        }
+        float* to = out + row(i, width) + c;
+        float edge[step];  // for columns beyond the last
+        float* const whole = c + step <= n_cols ? to : edge;
+        if (whole == edge) std::copy(to, to + (n_cols - c), edge);
+        for (int k = 0; k < n; ++k)
+          vecs<lanes>(whole)[k] =
+              store == Store::add ? vecs<lanes>(whole)[k] + factor * sum[k] : factor * sum[k];
+        if (whole == edge) std::copy(edge, edge + (n_cols - c), to);
+      }
+    }
+  });
 }
 
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void adam(

@@ -55,24 +55,26 @@ void add_scaled(int first, int last, const float* scalar, const float* a, int wi
 void add_weighted_columns(int n_rows, const float* scalar, const float* in, int width, int n_cols,
                           double* sum);
 
-/// y -= c h.
-void subtract_scaled(std::size_t n, float c, const float* h, float* y);
-
-/// out [n_rows, 64] = columns first .. first + 63 of rows index[0], index[1] ... of in [., width]
+/// out [n_rows, 128] = columns first .. first + 127 of rows index[0], index[1] ... of in [., width]
 /// (null: 0, 1, ...), 0 beyond its width.
-inline constexpr int tile_width = 64;
+inline constexpr int tile_width = 128;
 void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width, int first,
                float* out);
+
+/// tile -= c times the same columns of rows 0 .. n_rows - 1 of in [., width].
+void subtract_from_tile(int n_rows, float c, const float* in, int width, int first, float* tile);
 
 /// The lists of one block of a sparse matrix, see sparse_blocks.hpp: list i holds the entries
 /// start[i] .. start[i + 1] - 1.
 struct BlockLists {
   const std::int64_t* start;
-  const std::uint16_t* index;
+  const std::uint16_t* index;  // entries_ahead more than there are entries
   const float* value;
+  bool fetch_ahead;  // the tile lies in the second-level cache: ask for its rows beforehand
 };
+inline constexpr int entries_ahead = 12;
 
-/// out_i (+)= factor sum_e value_e tile_(index_e), for lists first .. last - 1, `n_cols` <= 64
+/// out_i (+)= factor sum_e value_e tile_(index_e), for lists first .. last - 1, `n_cols` <= 128
 /// columns written into rows `width` apart.
 void sparse_times_tile(int first, int last, const BlockLists& lists, const float* tile,
                        float factor, Store store, int n_cols, int width, float* out);

@@ -29,19 +29,23 @@ std::unique_ptr<SparseLayout> CpuBackend::layout_of(const SparseView& x) {
   return std::make_unique<CpuLayout>(x);
 }
 
-void CpuBackend::multiply(const SparseBlocks& a, ConstMatrix b,
-                          std::span<const std::int32_t> row_of_source, float factor,
-                          rows::Store store, Matrix out) {
-  expects(b.n_cols == out.n_cols && a.n_lists() == out.n_rows, "matching shapes in a product");
+void CpuBackend::multiply(const SparseBlocks& a, const Sources& b, float factor, rows::Store store,
+                          Matrix out) {
+  const ConstMatrix from = b.rows;
+  expects(from.n_cols == out.n_cols && a.n_lists() == out.n_rows, "matching shapes in a product");
   constexpr int width = rows::tile_width;
-  constexpr int lists_per_task = 1024;
   const int n_tiles = (out.n_cols + width - 1) / width;
+  // Every task packs tiles of its own: few tasks of many lists, but two for each thread. No sum
+  // depends on how lists are cut into tasks.
+  const int n_threads = omp_get_max_threads();
+  const int tasks_wanted = std::max(1, 2 * n_threads / n_tiles);
+  const int lists_per_task = std::clamp((a.n_lists() + tasks_wanted - 1) / tasks_wanted, 256, 3072);
   const int n_tasks = (a.n_lists() + lists_per_task - 1) / lists_per_task;
-  const int n_sources = row_of_source.empty() ? std::min(a.n_sources(), b.n_rows)
-                                              : static_cast<int>(row_of_source.size());
+  const int n_sources = b.row_of_source.empty() ? std::min(a.n_sources(), from.n_rows)
+                                                : static_cast<int>(b.row_of_source.size());
   if (store == rows::Store::overwrite && n_sources == 0) std::fill_n(out.data, out.size(), 0.0f);
   const std::size_t tile_size = static_cast<std::size_t>(a.sources_per_block()) * width;
-  float* const tiles = packed(tile_size * omp_get_max_threads());
+  float* const tiles = packed(tile_size * n_threads);
 #pragma omp parallel for schedule(dynamic) collapse(2)
   for (int t = 0; t < n_tiles; ++t) {
     for (int task = 0; task < n_tasks; ++task) {
@@ -50,10 +54,12 @@ void CpuBackend::multiply(const SparseBlocks& a, ConstMatrix b,
       for (int source = 0; source < n_sources; source += a.sources_per_block()) {
         const int n = std::min(a.sources_per_block(), n_sources - source);
         const std::size_t at = static_cast<std::size_t>(source);
-        if (row_of_source.empty())
-          rows::pack_tile(n, nullptr, b.data + at * b.n_cols, b.n_cols, t * width, tile);
+        if (b.row_of_source.empty())
+          rows::pack_tile(n, nullptr, from.data + at * from.n_cols, from.n_cols, t * width, tile);
         else
-          rows::pack_tile(n, row_of_source.data() + at, b.data, b.n_cols, t * width, tile);
+          rows::pack_tile(n, b.row_of_source.data() + at, from.data, from.n_cols, t * width, tile);
+        rows::subtract_from_tile(std::clamp(b.less.n_rows - source, 0, n), b.times,
+                                 b.less.data + at * b.less.n_cols, b.less.n_cols, t * width, tile);
         std::fill(tile + static_cast<std::size_t>(n) * width, tile + tile_size, 0.0f);
         rows::sparse_times_tile(first, last, a.block(source / a.sources_per_block()), tile, factor,
                                 source == 0 ? store : rows::Store::add,
@@ -76,33 +82,28 @@ void CpuBackend::to_dense(const SparseView& x, Matrix out) {
 }
 
 void CpuBackend::project(const StepView& step) {
-  multiply(LayoutOf(step.tile.x)->rows(), step.weights.w1, {}, 1, rows::Store::overwrite, step.y);
+  multiply(LayoutOf(step.tile.x)->rows(), {step.weights.w1}, 1, rows::Store::overwrite, step.y);
 }
 
 void CpuBackend::weight_gradient(const StepView& step) {
   if (step.single_source) return weight_gradient_drawn(step);
   const LayoutOf x(step.tile.x);
   const GradientView& gradient = step.gradient;
-  const bool joint = gradient.decoder_w1.data == gradient.w1.data;
-  if (joint) {  // X^T (dY - c H3) in one pass
-    for_row_blocks(step.tile.n_own, [&](int begin, int end) {
-      const std::size_t first = static_cast<std::size_t>(begin) * step.y.n_cols;
-      const std::size_t n = static_cast<std::size_t>(end - begin) * step.y.n_cols;
-      rows::subtract_scaled(n, step.scale, step.h3.data + first, step.y.data + first);
-    });
+  const ConstMatrix h3 = ConstMatrix(step.h3).rows(step.tile.n_own);  // own spots come first
+  if (gradient.decoder_w1.data == gradient.w1.data) {                 // X^T (dY - c H3) in one pass
+    multiply(x->columns(), {step.y, {}, step.scale, h3}, 1, rows::Store::add, gradient.w1);
+    return;
   }
-  multiply(x->columns(), step.y, {}, 1, rows::Store::add, gradient.w1);
-  if (!joint)  // own spots come first
-    multiply(x->columns(), ConstMatrix(step.h3).rows(step.tile.n_own), {}, -step.scale,
-             rows::Store::add, gradient.decoder_w1);
+  multiply(x->columns(), {step.y}, 1, rows::Store::add, gradient.w1);
+  multiply(x->columns(), {h3}, -step.scale, rows::Store::add, gradient.decoder_w1);
 }
 
 void CpuBackend::weight_gradient_drawn(const StepView& step) {
   const LayoutOf x(step.tile.x);
   encoded_columns_.assign_columns(step.tile.x, drawn_.encoded);
-  multiply(encoded_columns_, ConstMatrix(step.h1).rows(drawn_.n_encoded()), {}, 1, rows::Store::add,
+  multiply(encoded_columns_, {ConstMatrix(step.h1).rows(drawn_.n_encoded())}, 1, rows::Store::add,
            step.gradient.w1);
-  multiply(x->columns(), ConstMatrix(step.q).rows(drawn_.n_decoded()), drawn_.decoded_of,
+  multiply(x->columns(), {ConstMatrix(step.q).rows(drawn_.n_decoded()), drawn_.decoded_of},
            -step.scale, rows::Store::add, step.gradient.decoder_w1);
 }
 

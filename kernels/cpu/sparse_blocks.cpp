@@ -6,20 +6,20 @@
 
 namespace stamarker {
 
-// Short lists cost more than they compute, wide blocks leave the first-level cache: 256 sources
-// are best at 10 % non-zero, 512 at 3 %.
+// Short lists cost more than they compute, and wide blocks leave the nearest caches: 128 sources
+// (64 KB a tile) are best at 10 % non-zero, 1024 (512 KB) at 3 %.
 void SparseBlocks::set_shape(int n_lists, int n_sources, std::int64_t n_entries) {
   constexpr double dense_enough = 0.06;
   n_lists_ = n_lists;
   n_sources_ = n_sources;
   const double places = static_cast<double>(n_lists) * n_sources;
-  log_block_ = static_cast<double>(n_entries) >= dense_enough * places ? 8 : 9;
+  log_block_ = static_cast<double>(n_entries) >= dense_enough * places ? 7 : 10;
   start_.assign(static_cast<std::size_t>(n_blocks()) * n_lists + 1, 0);
 }
 
 void SparseBlocks::make_room() {
   std::partial_sum(start_.begin(), start_.end(), start_.begin());
-  index_.resize(static_cast<std::size_t>(start_.back()));
+  index_.resize(static_cast<std::size_t>(start_.back()) + rows::entries_ahead);
   value_.resize(static_cast<std::size_t>(start_.back()));
 }
 

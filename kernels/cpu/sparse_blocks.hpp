@@ -11,8 +11,8 @@ namespace stamarker {
 
 /// The left factor A of a sparse product A B, laid out for it: the columns of A (rows of B, here
 /// sources) are cut into blocks, and a block holds one list of entries for each row of A. A tile of
-/// B for one block (64 columns) then lies in the processor's nearest caches while all lists of the
-/// block pass over it.
+/// B for one block (128 columns) then lies in the processor's second-level cache while all lists of
+/// the block pass over it.
 class SparseBlocks {
  public:
   /// A = m.
@@ -25,7 +25,8 @@ class SparseBlocks {
   int sources_per_block() const { return 1 << log_block_; }
   int n_blocks() const { return (n_sources_ + sources_per_block() - 1) >> log_block_; }
   rows::BlockLists block(int b) const {
-    return {start_.data() + std::ptrdiff_t{b} * n_lists_, index_.data(), value_.data()};
+    return {start_.data() + std::ptrdiff_t{b} * n_lists_, index_.data(), value_.data(),
+            /*fetch_ahead=*/log_block_ > 7};
   }
 
  private:
@@ -34,7 +35,7 @@ class SparseBlocks {
 
   int n_lists_ = 0, n_sources_ = 0, log_block_ = 0;
   std::vector<std::int64_t> start_;   // [n_blocks * n_lists + 1]
-  std::vector<std::uint16_t> index_;  // [n_entries], source within its block
+  std::vector<std::uint16_t> index_;  // [n_entries + entries_ahead], source within its block
   std::vector<float> value_;          // [n_entries]
 };
 

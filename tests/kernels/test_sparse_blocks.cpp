@@ -59,7 +59,7 @@ Entries entries_of(const SparseBlocks& blocks) {
 }
 
 TEST(SparseBlocks, HoldEveryEntryOfRowsInItsBlock) {
-  for (const double density : {0.02, 0.2}) {  // blocks of 512 and of 256 sources
+  for (const double density : {0.02, 0.2}) {  // blocks of 1024 and of 128 sources
     const Csr m = random_matrix(90, 1301, density);
     Entries wanted;
     for (int r = 0; r < m.n_rows; ++r)
@@ -69,7 +69,7 @@ TEST(SparseBlocks, HoldEveryEntryOfRowsInItsBlock) {
     SparseBlocks blocks;
     blocks.assign_rows(m.view());
 
-    EXPECT_EQ(blocks.sources_per_block(), density < 0.1 ? 512 : 256);
+    EXPECT_EQ(blocks.sources_per_block(), density < 0.1 ? 1024 : 128);
     EXPECT_EQ(entries_of(blocks), wanted);
   }
 }

@@ -1,0 +1,19 @@
+#include "kernels/cpu/instruction_sets.hpp"
+
+#include <oneapi/dnnl/dnnl.h>
+
+namespace stamarker {
+
+InstructionSet instruction_set() {
+  static const InstructionSet best = [] {
+    const dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    // x86-64-v3 has these beside AVX2; x86-64-v4 is v3 and what oneDNN calls avx512_core.
+    const bool is_v3 = __builtin_cpu_supports("fma") != 0 && __builtin_cpu_supports("bmi2") != 0;
+    if (is_v3 && isa >= dnnl_cpu_isa_avx512_core) return InstructionSet::avx512;
+    if (is_v3 && isa >= dnnl_cpu_isa_avx2) return InstructionSet::avx2;
+    return InstructionSet::sse;
+  }();
+  return best;
+}
+
+}  // namespace stamarker
