@@ -314,8 +314,13 @@ bool is_built_for(Device device);
 /// Why available_devices() lacks the device, and what to do, on one line; empty when it has it.
 std::string why_missing(Device device);
 
+/// By what a GPU multiplies X by its entries: what the cost model takes for the faster, or always
+/// the same (for tests and benchmarks).
+enum class SparseProductsBy { fastest, kernel, library };
+
 struct BackendOptions {
   Precision precision = Precision::fp32;
+  SparseProductsBy sparse_products = SparseProductsBy::fastest;
   int local_rank = 0;  // among the ranks of this machine: GPU number local_rank modulo their number
 };
 /// Throws InputError where the device is not to be had, saying how to get it.

@@ -17,8 +17,8 @@ void* GrowingMemory::bytes(std::size_t n) {
   return memory_;
 }
 
-CudaBackend::CudaBackend(int index, Precision precision)
-    : limits_(use_device(index)), precision_(precision), products_(queue_, precision) {}
+CudaBackend::CudaBackend(int index, const BackendOptions& options)
+    : limits_(use_device(index)), options_(options), products_(queue_, options.precision) {}
 
 void CudaBackend::upload(const void* host, void* device, std::size_t bytes) {
   copy_to(queue_, host, device, bytes);
@@ -79,7 +79,7 @@ bool is_built_for_gpus() { return true; }
 std::string why_no_gpu() { return find_devices().problem; }
 
 std::unique_ptr<Backend> make_gpu_backend(const BackendOptions& options) {
-  return std::make_unique<CudaBackend>(options.local_rank % find_devices().n, options.precision);
+  return std::make_unique<CudaBackend>(options.local_rank % find_devices().n, options);
 }
 
 }  // namespace stamarker

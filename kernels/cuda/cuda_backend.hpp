@@ -6,6 +6,7 @@
 #include "kernels/cuda/products.hpp"
 #include "kernels/cuda/runtime.hpp"
 #include "kernels/cuda/sparse.hpp"
+#include "kernels/cuda/sparse_products.hpp"
 
 namespace stamarker {
 
@@ -32,7 +33,7 @@ class GrowingMemory {
 class CudaBackend : public Backend {
  public:
   /// Works on device `index` of those that find_devices() counts.
-  CudaBackend(int index, Precision precision);
+  CudaBackend(int index, const BackendOptions& options);
 
   void synchronize() override { wait_for(queue_); }
   void upload(const void* host, void* device, std::size_t bytes) override;
@@ -45,6 +46,7 @@ class CudaBackend : public Backend {
 
   bool wants_dense(const SparseView& x) const override;
   bool wants_transposed() const override { return true; }
+  std::unique_ptr<SparseLayout> layout_of(const SparseView& x) override;
   void to_dense(const SparseView& x, Matrix out) override;
   void gram(ConstMatrix a, Matrix out) override;
   void project(const StepView& step) override;
@@ -101,6 +103,9 @@ class CudaBackend : public Backend {
   void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out);
   void add_gram(ConstMatrix a, Matrix out);
   void multiply(const SparseProduct& product);
+  /// out = factor A B + keep out, A with a layout.
+  void multiply_by_library(const SparseView& a, ConstMatrix b, float factor, float keep,
+                           Matrix out);
   void add_transposed_expression(const TileView& tile, float factor, ConstMatrix b, Matrix out);
   /// out [1] = <a, b> of n values, in double.
   void dot_of(std::int64_t n, const float* a, const float* b, double* out);
@@ -114,9 +119,10 @@ class CudaBackend : public Backend {
   void weight_gradient_drawn_dense(const StepView& step);
 
   DeviceLimits limits_;
-  Precision precision_;
+  BackendOptions options_;
   OwnQueue queue_;
   Products products_;
+  SparseProducts sparse_products_{queue_};
   int n_moves_ = 0;
   GrowingMemory scratch_{n_moves_}, drawn_memory_{n_moves_}, renumbered_memory_{n_moves_};
   DrawnRows drawn_{};

@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "kernels/cuda/cuda_backend.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/packs.hpp"
@@ -30,6 +32,26 @@ __global__ void to_dense_kernel(SparseView x, Matrix out) {
     row[x.column.data[e]] = x.value.data[e];
 }
 
+__global__ void narrow_kernel(std::int64_t n, const std::int64_t* from, std::int32_t* to) {
+  const std::int64_t k = std::int64_t{blockIdx.x} * threads_per_block + threadIdx.x;
+  if (k < n) to[k] = static_cast<std::int32_t>(from[k]);
+}
+
+/// Where the rows of a matrix begin, for the library, whose indices are all of one width.
+class LibraryLayout : public SparseLayout {
+ public:
+  LibraryLayout(Backend& backend, const SparseView& of)
+      : row_start_(backend.allocate(of.row_start.size * sizeof(std::int32_t))) {}
+  std::int32_t* row_start() const { return static_cast<std::int32_t*>(row_start_.get()); }
+
+ private:
+  Backend::Memory row_start_;  // [n_rows + 1]
+};
+
+ExpressionShape shape_of(const SparseView& x) {
+  return {x.n_rows, x.n_cols, static_cast<std::int64_t>(x.column.size)};
+}
+
 SparseLists lists_of(const SparseView& x) {
   return {x.n_rows, x.row_start.data, x.row_start.data + 1, x.column.data, x.value.data};
 }
@@ -39,9 +61,30 @@ SparseLists lists_of(const SparseView& x) {
 bool CudaBackend::wants_dense(const SparseView& x) const {
   const std::size_t bytes =
       static_cast<std::size_t>(x.n_rows) * static_cast<std::size_t>(x.n_cols) * sizeof(float);
-  return is_faster_dense({x.n_rows, x.n_cols, static_cast<std::int64_t>(x.column.size)},
-                         precision_) &&
+  return is_faster_dense(shape_of(x), options_.precision, n_processors()) &&
          bytes <= free_memory() / dense_share_of_memory;
+}
+
+std::unique_ptr<SparseLayout> CudaBackend::layout_of(const SparseView& x) {
+  const bool fits = x.column.size <= std::numeric_limits<std::int32_t>::max();
+  const bool is_wanted = options_.sparse_products == SparseProductsBy::fastest
+                             ? is_faster_by_library(shape_of(x), n_processors())
+                             : options_.sparse_products == SparseProductsBy::library;
+  if (!fits || !is_wanted) return nullptr;
+  auto layout = std::make_unique<LibraryLayout>(*this, x);
+  const auto n = static_cast<std::int64_t>(x.row_start.size);
+  launch(queue(), {.n_blocks = blocks_for(n, threads_per_block), .n_threads = threads_per_block},
+         narrow_kernel, n, x.row_start.data, layout->row_start());
+  return layout;
+}
+
+void CudaBackend::multiply_by_library(const SparseView& a, ConstMatrix b, float factor, float keep,
+                                      Matrix out) {
+  const auto& layout = static_cast<const LibraryLayout&>(*a.layout);
+  sparse_products_.multiply({a.n_rows, a.n_cols, static_cast<std::int64_t>(a.column.size),
+                             layout.row_start(), a.column.data, a.value.data},
+                            b, factor, keep, out,
+                            [this](std::size_t bytes) { return scratch<unsigned char>(bytes); });
 }
 
 void CudaBackend::to_dense(const SparseView& x, Matrix out) {
@@ -58,6 +101,8 @@ void CudaBackend::multiply(const SparseProduct& product) {
 void CudaBackend::project(const StepView& step) {
   if (step.tile.x_dense.data != nullptr)
     return multiply(step.tile.x_dense, step.weights.w1, step.y);
+  if (step.tile.x.layout != nullptr)
+    return multiply_by_library(step.tile.x, step.weights.w1, 1, 0, step.y);
   multiply(SparseProduct{.a = lists_of(step.tile.x),
                          .b = step.weights.w1,
                          .n_b_rows = step.weights.w1.n_rows,
@@ -70,6 +115,9 @@ void CudaBackend::add_transposed_expression(const TileView& tile, float factor, 
   if (tile.x_dense.data != nullptr)
     return products_.multiply(Transpose::yes, tile.x_dense.rows(b.n_rows), Transpose::no, b, factor,
                               1, out);
+  // The library takes rows whole; the kernel leaves out entries of spots that B has no row of.
+  if (tile.x_transposed.layout != nullptr && b.n_rows == tile.x_transposed.n_cols)
+    return multiply_by_library(tile.x_transposed, b, factor, 1, out);
   multiply(SparseProduct{.a = lists_of(tile.x_transposed),
                          .b = b,
                          .n_b_rows = b.n_rows,

@@ -65,6 +65,7 @@ DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const HostParts& part
                                                       : 0) {
   if (x_dense_.size() > 0) backend.to_dense(x_view(), x_dense_.matrix(n_spots_, n_genes_));
   x_layout_ = backend.layout_of(x_view());
+  if (backend.wants_transposed()) xt_layout_ = backend.layout_of(xt_view());
 }
 
 SparseView DeviceTile::x_view() const {
@@ -73,7 +74,8 @@ SparseView DeviceTile::x_view() const {
 
 SparseView DeviceTile::xt_view() const {
   if (xt_start_.size() <= 1) return {};
-  return {n_genes_, n_spots_, xt_start_.span(), xt_column_.span(), xt_value_.span(), nullptr};
+  return {n_genes_,          n_spots_,         xt_start_.span(),
+          xt_column_.span(), xt_value_.span(), xt_layout_.get()};
 }
 
 TileView DeviceTile::view() const {

@@ -33,7 +33,7 @@ class DeviceTile {
   Buffer<std::int32_t> x_column_, xt_column_;
   Buffer<float> x_value_, xt_value_;  // xt: without rows where the backend does not want it
   Buffer<float> x_dense_;             // empty where the backend does not want it
-  std::unique_ptr<SparseLayout> x_layout_;
+  std::unique_ptr<SparseLayout> x_layout_, xt_layout_;
 };
 
 }  // namespace stamarker

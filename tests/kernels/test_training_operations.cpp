@@ -19,6 +19,7 @@ SpatialGraph ring_graph(int n_spots, int max_degree) {
   for (int i = 0; i < n_spots; ++i) {
     const int degree = std::min(n_spots, 1 + i % max_degree);
     std::vector<std::int32_t> row;
+    row.reserve(static_cast<std::size_t>(degree));
     for (int k = 0; k < degree; ++k) row.push_back((i + k) % n_spots);
     std::sort(row.begin(), row.end());
     graph.source.insert(graph.source.end(), row.begin(), row.end());
@@ -40,8 +41,9 @@ constexpr Shape shapes[] = {{1, 1, 1, 3, 2},
 // More spots than one block of a kernel takes in one turn.
 constexpr Shape many_spots{4999, 4, 4500, 5, 2};
 
-/// What products with X run over. The CPU backend never reads the dense copy.
-enum class ReadX { by_entries, dense };
+/// What products with X run over, and by what. The CPU backend knows one way.
+enum class ReadX { by_kernel, by_library, dense };
+constexpr ReadX all_ways[] = {ReadX::by_kernel, ReadX::by_library, ReadX::dense};
 
 }  // namespace
 
@@ -76,14 +78,31 @@ class TrainingOperations : public KernelTest {
 
   /// Runs the chain on the device and in the oracle and compares what each operation leaves.
   void compare(const Shape& shape, Attention attention, TiedUpdate update, ReadX read_x);
+  struct ChosenX {
+    std::unique_ptr<Backend> maker;  // of the layouts
+    std::unique_ptr<SparseLayout> x, x_transposed;
+    Buffer<float> dense;
+  };
   /// X of the step as read_x says. The step reads the result.
-  Buffer<float> choose_x(ReadX read_x, StepView& step) {
-    const SparseView& x = step.tile.x;
+  ChosenX choose_x(ReadX read_x, StepView& step) {
+    TileView& tile = step.tile;
+    const SparseView& x = tile.x;
     const bool is_dense = read_x == ReadX::dense;
-    Buffer<float> dense(*backend, is_dense ? std::size_t(x.n_rows) * x.n_cols : 0);
-    step.tile.x_dense = is_dense ? std::as_const(dense).matrix(x.n_rows, x.n_cols) : ConstMatrix();
-    if (is_dense) backend->to_dense(x, dense.matrix(x.n_rows, x.n_cols));
-    return dense;
+    const auto by =
+        read_x == ReadX::by_library ? SparseProductsBy::library : SparseProductsBy::kernel;
+    ChosenX chosen{make_backend(GetParam(), {.sparse_products = by}), nullptr, nullptr,
+                   Buffer<float>(*backend, is_dense ? std::size_t(x.n_rows) * x.n_cols : 0)};
+    backend->synchronize();
+    chosen.x = chosen.maker->layout_of(x);
+    if (backend->wants_transposed())
+      chosen.x_transposed = chosen.maker->layout_of(tile.x_transposed);
+    chosen.maker->synchronize();
+    tile.x.layout = chosen.x.get();
+    tile.x_transposed.layout = chosen.x_transposed.get();
+    tile.x_dense =
+        is_dense ? std::as_const(chosen.dense).matrix(x.n_rows, x.n_cols) : ConstMatrix();
+    if (is_dense) backend->to_dense(x, chosen.dense.matrix(x.n_rows, x.n_cols));
+    return chosen;
   }
   /// Draws one source a row and compares the chain for such a draw with that for any graph.
   void compare_with_written_draw(const Shape& shape, TiedUpdate update);
@@ -111,7 +130,7 @@ void TrainingOperations::compare(const Shape& shape, Attention attention, TiedUp
   Buffer<double> dot(*backend, 1);
   gradient.clear(), p.clear(), dot.clear();
   StepView step = memory.step(device_tile, Neighbors::all);
-  const Buffer<float> dense_x = choose_x(read_x, step);
+  const ChosenX chosen_x = choose_x(read_x, step);
   step.weights = layout.weights(weights.span().data);
   step.attention = attention;
   step.scale = 2.0f / static_cast<float>(shape.n_own * n_genes);
@@ -167,8 +186,12 @@ void TrainingOperations::compare(const Shape& shape, Attention attention, TiedUp
   backend->latent_backward(step);
   backend->encoder_backward(step);
   check(read(step.y.data, step.y.size()), oracle.d_y.value, 10, h + n_genes, "dY");
+  const auto add_half = [&] {  // before and after, so that both have something to add to
+    backend->add_product(step.scale / 2, step.weights.w1, step.p, step.gradient.decoder_w1);
+  };
+  add_half();
   backend->weight_gradient(step);
-  backend->add_product(step.scale, step.weights.w1, step.p, step.gradient.decoder_w1);
+  add_half();
   const std::size_t n_sum = h + n_genes + tile.n_spots();
   const auto check_weights = [&](const Matrix& got_encoder, const Matrix& got_decoder,
                                  Dense encoder, const Dense& decoder, const char* what) {
@@ -226,7 +249,7 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
   const ParameterLayout layout{n_genes, h, l, update};
   const Buffer<float> weights(*backend, std::span<const float>(normal(layout.n_weights(), 0.3)));
   const auto gradient_of = [&](StepView step, ReadX read_x) {
-    const Buffer<float> dense_x = choose_x(read_x, step);
+    const ChosenX chosen_x = choose_x(read_x, step);
     Buffer<float> gradient(*backend, layout.n_gradients()), gram(*backend, std::size_t(h) * h),
         p(*backend, std::size_t(h) * h);
     Buffer<double> dot(*backend, 1);
@@ -253,26 +276,26 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
     return all;
   };
 
-  const std::vector<float> long_way = gradient_of(written, ReadX::by_entries);
+  const std::vector<float> long_way = gradient_of(written, ReadX::by_kernel);
   const std::vector<double> expected(long_way.begin(), long_way.end());
   const double tolerance = 10 * sum_tolerance(shape.n_spots, largest(expected));
-  for (const ReadX read_x : {ReadX::by_entries, ReadX::dense})
+  for (const ReadX read_x : all_ways)
     expect_near(gradient_of(drawn, read_x), expected, tolerance, "gradient, P, dot");
 }
 
 TEST_P(TrainingOperations, MatchTheOracleOnTilesWithAndWithoutHalo) {
+  std::size_t k = 0;  // every shape in every way
   for (const Shape& shape : shapes)
     for (const Attention attention : {Attention::leaky_relu, Attention::sigmoid})
       for (const TiedUpdate update : {TiedUpdate::joint, TiedUpdate::split}) {
         SCOPED_TRACE(::testing::Message() << shape.n_spots << " spots, hidden " << shape.n_hidden);
-        const bool is_dense = (attention == Attention::sigmoid) == (update == TiedUpdate::joint);
-        compare(shape, attention, update, is_dense ? ReadX::dense : ReadX::by_entries);
+        compare(shape, attention, update, all_ways[k++ % std::size(all_ways)]);
       }
 }
 
 TEST_P(TrainingOperations, MatchTheOracleOnManySpots) {
   for (const TiedUpdate update : {TiedUpdate::joint, TiedUpdate::split})
-    compare(many_spots, Attention::sigmoid, update, ReadX::by_entries);
+    compare(many_spots, Attention::sigmoid, update, ReadX::by_kernel);
 }
 
 TEST_P(TrainingOperations, RowsOfAlphaSumToOne) {
