@@ -1,6 +1,7 @@
 // Ours beside the peers of bench/peers: one stage on a section file, timed, one line of JSON.
 //   stage_time make section.h5 --spots 4226 --genes 3000 --density 0.1
 //   stage_time train section.h5 --profile reference --epochs 20 --threads 1 --tiles 1
+//   stage_time train section.h5 --device cuda --precision tf32 --models 20 --queued 16
 //   stage_time classify section.h5 --profile full
 //   stage_time consensus section.h5 --spots 4000
 #include <omp.h>
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <ctime>
 #include <map>
+#include <memory>
 #include <string>
 
 #include "base/error.hpp"
@@ -85,35 +87,58 @@ std::string list_of(const std::vector<T>& values) {
   return '[' + text + ']';
 }
 
-void report(Timing time, const char* name, const std::string& value) {
+void report(Timing time, const char* name, const std::string& value, std::size_t device_bytes = 0) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  std::printf("{\"seconds\": %.6g, \"cpu_seconds\": %.6g, \"peak_bytes\": %lld, \"%s\": %s}\n",
-              time.seconds, time.cpu_seconds, 1024LL * usage.ru_maxrss, name, value.c_str());
+  std::printf(
+      "{\"seconds\": %.6g, \"cpu_seconds\": %.6g, \"peak_bytes\": %lld, \"peak_device_bytes\": "
+      "%zu, "
+      "\"%s\": %s}\n",
+      time.seconds, time.cpu_seconds, 1024LL * usage.ru_maxrss, device_bytes, name, value.c_str());
 }
 
+std::unique_ptr<Backend> backend_of(const Arguments& arguments) {
+  const bool is_cpu = arguments.text("--device", "cpu") == "cpu";
+  const bool is_tf32 = arguments.text("--precision", "fp32") == "tf32";
+  return make_backend(is_cpu ? Device::cpu : Device::cuda,
+                      {.precision = is_tf32 ? Precision::tf32 : Precision::fp32});
+}
+
+/// Models side by side, each with a queue of its own, as the program trains them. An epoch's time
+/// is that of one model. The first model's losses are reported.
 void train(const Arguments& arguments) {
-  const int n_epochs = arguments.count("--epochs", 20);
+  const int n_epochs = arguments.count("--epochs", 20), n_trained = arguments.count("--models", 1);
+  const int n_queued = arguments.count("--queued", 1);  // epochs, before the host waits
   AutoencoderOptions options;
-  options.epochs = n_checked + n_epochs;
+  options.epochs = n_checked + n_epochs * n_queued;
   if (arguments.is_reference()) {
     options.neighbors_per_step = Neighbors::one;
     options.tied_update = TiedUpdate::split;
     options.attention = Attention::leaky_relu;
     options.learning_rate = 1e-4f;
   }
-  const auto backend = make_backend(Device::cpu);
+  const auto backend = backend_of(arguments);
+  const std::size_t free_before = backend->free_bytes().value_or(0);
   TileReduction alone;
   const TrainingSection section(*backend, read_training_data(arguments.file()),
                                 arguments.count("--tiles", 1));
-  Trainer trainer(*backend, section, options, /*seed=*/0, /*model=*/0, alone);
+  std::vector<std::unique_ptr<Backend>> queues;
+  std::vector<std::unique_ptr<Trainer>> trainers;
+  for (int m = 0; m < n_trained; ++m) {
+    queues.push_back(backend_of(arguments));
+    trainers.push_back(
+        std::make_unique<Trainer>(*queues.back(), section, options, /*seed=*/0, m, alone));
+  }
   const auto advance = [&](int epochs) {
-    trainer.enqueue(epochs);
-    trainer.wait();
+    for (const auto& trainer : trainers) trainer->enqueue(epochs);
+    for (const auto& trainer : trainers) trainer->wait();
   };
   advance(n_checked);
-  const std::vector<double> losses = trainer.loss();
-  report(timed(n_epochs, [&] { advance(1); }), "losses", list_of(losses));
+  const std::vector<double> losses = trainers.front()->loss();
+  Timing time = timed(n_epochs, [&] { advance(n_queued); });
+  time.seconds /= n_queued * n_trained;
+  time.cpu_seconds /= n_queued * n_trained;
+  report(time, "losses", list_of(losses), free_before - backend->free_bytes().value_or(0));
 }
 
 void classify(const Arguments& arguments) {
