@@ -1,6 +1,7 @@
 #include "comm/comm.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 namespace stamarker {
@@ -20,6 +21,8 @@ int as_count(std::size_t n) {
 }
 
 Environment::Environment(int& argc, char**& argv) {
+  // Started without mpirun, Open MPI would start a daemon of its own, which serves spawning alone.
+  setenv("OMPI_MCA_ess_singleton_isolated", "1", /*overwrite=*/0);  // NOLINT: no thread yet
   int provided = 0;  // OpenMP threads compute; only the main thread calls MPI
   check_mpi(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
 }

@@ -10,7 +10,9 @@
 namespace stamarker {
 
 GeneTally::GeneTally(int n_genes)
-    : n_genes_(n_genes), few_(static_cast<std::size_t>(n_genes) * n_small) {}
+    : n_genes_(n_genes),
+      parts_(static_cast<std::size_t>(omp_get_max_threads())),
+      few_(static_cast<std::size_t>(n_genes) * n_small) {}
 
 GeneTally::Key GeneTally::key_of(int gene, float count) {
   return (Key{gene} << 32) | std::bit_cast<std::int32_t>(count);  // not negative: no sign bit
@@ -33,15 +35,10 @@ void GeneTally::add_row(const SparseRows& counts, int row, Part& part) const {
 
 void GeneTally::add(const SparseRows& counts, std::span<const char> is_kept) {
   expects(counts.n_cols == n_genes_, "as many columns as genes");
-  parts_.resize(std::max(parts_.size(), static_cast<std::size_t>(omp_get_max_threads())));
-#pragma omp parallel
-  {
-    Part& mine = parts_[static_cast<std::size_t>(omp_get_thread_num())];
-    mine.few.resize(few_.size());
-#pragma omp for schedule(static)
-    for (int r = 0; r < counts.n_rows; ++r)
-      if (is_kept.empty() || is_kept[r] != 0) add_row(counts, r, mine);
-  }
+  Part& mine = parts_.at(static_cast<std::size_t>(omp_get_thread_num()));
+  mine.few.resize(few_.size());
+  for (int r = 0; r < counts.n_rows; ++r)
+    if (is_kept.empty() || is_kept[r] != 0) add_row(counts, r, mine);
 }
 
 void GeneTally::merge() {

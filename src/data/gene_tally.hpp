@@ -18,7 +18,8 @@ class GeneTally {
   explicit GeneTally(int n_genes);
 
   /// Adds the rows r of `counts` for which is_kept[r] is not 0; all of them if it is empty.
-  /// Zeros are not counted; values are non-negative integers.
+  /// Zeros are not counted; values are non-negative integers. Threads of one OpenMP team may call
+  /// this at the same time.
   void add(const SparseRows& counts, std::span<const char> is_kept = {});
   /// Of each gene, the spots added here in which it is seen. [n_genes]
   std::vector<std::int64_t> n_seen() const;
@@ -44,7 +45,7 @@ class GeneTally {
   static int gene_of(Key key) { return static_cast<int>(key >> 32); }
   static double count_of(Key key);
 
-  /// What one thread has added since the last merge.
+  /// What one thread has added.
   struct Part {
     std::vector<std::int32_t> few;  // [n_genes, n_small]
     std::unordered_map<Key, std::int64_t> many;

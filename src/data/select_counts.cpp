@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <unordered_set>
 
 #include "base/error.hpp"
@@ -64,7 +65,6 @@ std::vector<char> marks_of(const std::vector<std::int32_t>& genes, int n_genes) 
 /// Counts of the marked genes in each row.
 std::vector<double> totals(const SparseRows& counts, const std::vector<char>& is_marked) {
   std::vector<double> total(static_cast<std::size_t>(counts.n_rows));
-#pragma omp parallel for schedule(static)
   for (int i = 0; i < counts.n_rows; ++i)
     for (std::int64_t k = counts.row_start[i]; k < counts.row_start[i + 1]; ++k)
       if (is_marked[counts.column[k]] != 0) total[i] += counts.value[k];
@@ -96,14 +96,17 @@ void filter_spots(SharedCounts& table, int min_counts, Filtered& found) {
   found.tally = GeneTally(table.n_genes());
   found.spots.clear();
   table.visit([&](int first_spot, const SparseRows& rows) {
-    const std::vector<double> total = totals(rows, is_kept_gene);
+    std::vector<double> total = totals(rows, is_kept_gene);
     std::vector<char> is_kept(total.size());
-    for (std::size_t i = 0; i < total.size(); ++i) {
-      is_kept[i] = total[i] >= min_counts ? 1 : 0;
-      if (is_kept[i] != 0) found.spots.push_back(first_spot + static_cast<std::int32_t>(i));
-      largest = std::max(largest, total[i]);
-    }
+    std::ranges::transform(total, is_kept.begin(),
+                           [&](double t) { return t >= min_counts ? char{1} : char{0}; });
     found.tally.add(rows, is_kept);
+    return [&, first_spot, total = std::move(total), is_kept = std::move(is_kept)] {
+      for (std::size_t i = 0; i < total.size(); ++i) {
+        if (is_kept[i] != 0) found.spots.push_back(first_spot + static_cast<std::int32_t>(i));
+        largest = std::max(largest, total[i]);
+      }
+    };
   });
   const std::int64_t largest_here = std::llround(largest);
   found.n_spots = static_cast<std::int64_t>(found.spots.size());
@@ -120,7 +123,9 @@ Filtered filter(SharedCounts& table, const PrepareOptions& options) {
   table.visit([&](int first_spot, const SparseRows& rows) {
     check_counts(table, first_spot, rows);
     found.tally.add(rows);
-    for (int i = 0; i < rows.n_rows; ++i) found.spots.push_back(first_spot + i);
+    return [&, first_spot] {
+      for (int i = 0; i < rows.n_rows; ++i) found.spots.push_back(first_spot + i);
+    };
   });
   std::vector<std::int64_t> n_seen = found.n_seen_here = found.tally.n_seen();
   table.sum(n_seen);
@@ -141,12 +146,15 @@ SparseRows extract(SharedCounts& table, const std::vector<std::int32_t>& spots,
   counts.column.reserve(static_cast<std::size_t>(n_entries));
   counts.value.reserve(static_cast<std::size_t>(n_entries));
   counts.row_start.reserve(spots.size() + 1);
-  auto next = spots.begin();
+  const std::vector<std::int32_t> new_column = places_of(genes, table.n_genes());
   table.visit([&](int first_spot, const SparseRows& rows) {
     std::vector<std::int32_t> kept;
-    for (; next != spots.end() && *next < first_spot + rows.n_rows; ++next)
+    for (auto next = std::ranges::lower_bound(spots, first_spot);
+         next != spots.end() && *next < first_spot + rows.n_rows; ++next)
       kept.push_back(*next - first_spot);
-    append_rows(counts, submatrix(rows, kept, genes));
+    return [&counts, part = selected(rows, kept, new_column, counts.n_cols)] {
+      append_rows(counts, part);
+    };
   });
   return counts;
 }
@@ -201,13 +209,16 @@ void check_tables(const Dataset& data, const std::string& source) {
 }
 
 void check_counts(const SharedCounts& table, int first_spot, const SparseRows& rows) {
-  const auto is_count = [](float v) { return v >= 0 && std::isfinite(v) && v == std::floor(v); };
-  bool all_are = true;
-#pragma omp parallel for schedule(static) reduction(&& : all_are)
-  for (int i = 0; i < rows.n_rows; ++i)
-    for (std::int64_t k = rows.row_start[i]; k < rows.row_start[i + 1]; ++k)
-      all_are = all_are && is_count(rows.value[k]);
-  if (all_are) return;
+  const auto is_count = [](float v) {
+    constexpr float all_whole = 1 << 24;  // a float is whole from here on
+    const float fraction_at_most = v >= 0 && v < all_whole ? v : 0;
+    return v >= 0 && v <= std::numeric_limits<float>::max() &&
+           fraction_at_most == static_cast<float>(static_cast<int>(fraction_at_most));
+  };
+  int n_others = 0;
+#pragma omp simd reduction(+ : n_others)
+  for (std::int64_t k = 0; k < rows.n_entries(); ++k) n_others += is_count(rows.value[k]) ? 0 : 1;
+  if (n_others == 0) return;
   for (int i = 0; i < rows.n_rows; ++i)
     for (std::int64_t k = rows.row_start[i]; k < rows.row_start[i + 1]; ++k)
       if (!is_count(rows.value[k]))

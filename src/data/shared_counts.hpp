@@ -15,8 +15,11 @@ namespace stamarker {
 /// collective.
 class SharedCounts {
  public:
-  /// Rows of spots first_spot, first_spot + 1, ...; columns are the genes.
-  using Visitor = std::function<void(int first_spot, const SparseRows& rows)>;
+  /// Gets rows of spots first_spot, first_spot + 1, ... whose columns are the genes. Several
+  /// threads call it, each for a block of its own; what it returns is called by one at a time, in
+  /// the order of the spots, while `rows` is still there.
+  using InOrder = std::function<void()>;
+  using Visitor = std::function<InOrder(int first_spot, const SparseRows& rows)>;
 
   SharedCounts() = default;
   virtual ~SharedCounts() = default;
@@ -30,8 +33,8 @@ class SharedCounts {
   virtual std::string spot_name(int spot) const = 0;
   virtual std::string gene_name(int gene) const = 0;
 
-  /// Visits this rank's spots in ascending blocks; every call visits the same. An InputError of
-  /// any rank, also of its visitor, is thrown by all ranks.
+  /// Visits this rank's spots block by block; every call visits the same. An InputError of any
+  /// rank, also of its visitor, is thrown by all ranks: that of the first block that has one.
   virtual void visit(const Visitor& work) = 0;
   /// Replaces `values` by their sums over ranks.
   virtual void sum(std::span<std::int64_t> values) = 0;
@@ -39,6 +42,13 @@ class SharedCounts {
   virtual std::vector<std::int64_t> gather(std::span<const std::int64_t> mine) = 0;
   /// Replaces `values` by the first rank's: processors of different kinds may round differently.
   virtual void take_from_first(std::span<double> values) = 0;
+
+ protected:
+  /// Makes `rows` those of a block that begins at spot `first`, and returns the block's end.
+  using ReadBlock = std::function<int(int first, SparseRows& rows)>;
+  /// Visits spots begin .. end - 1 by all threads of OpenMP. Blocks are read one at a time, in
+  /// order; each thread holds one.
+  static void visit_blocks(int begin, int end, const ReadBlock& read, const Visitor& work);
 };
 
 /// A table in the memory of one process.

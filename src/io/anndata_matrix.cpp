@@ -74,18 +74,22 @@ void compact(SparseRows& m) {
 /// Throws InputError for an index out of range; else whether all rows strictly ascend and hold no
 /// zero, as they should.
 bool is_tidy(const SparseRows& m, const std::string& what) {
-  std::int64_t n_outside = 0, n_untidy = 0;
-#pragma omp parallel for schedule(static) reduction(+ : n_outside, n_untidy)
+  const auto n_cols = static_cast<std::uint32_t>(m.n_cols);
+  int is_outside = 0, is_untidy = 0;
+#pragma omp parallel for schedule(static) reduction(| : is_outside, is_untidy)
   for (int i = 0; i < m.n_rows; ++i) {
-    std::int32_t before = -1;
-    for (std::int64_t k = m.row_start[i]; k < m.row_start[i + 1]; ++k) {
-      const std::int32_t c = m.column[k];
-      n_outside += c < 0 || c >= m.n_cols ? 1 : 0;
-      n_untidy += c <= before || m.value[k] == 0 ? 1 : 0;
-      before = c;
+    const std::int32_t* column = m.column.data() + m.row_start[i];
+    const float* value = m.value.data() + m.row_start[i];
+    const auto n = static_cast<int>(m.row_start[i + 1] - m.row_start[i]);
+#pragma omp simd reduction(| : is_outside, is_untidy)
+    for (int k = 0; k < n; ++k) {
+      is_outside |= static_cast<std::uint32_t>(column[k]) >= n_cols ? 1 : 0;  // also below 0
+      is_untidy |= value[k] == 0 ? 1 : 0;
     }
+#pragma omp simd reduction(| : is_untidy)
+    for (int k = 1; k < n; ++k) is_untidy |= column[k] <= column[k - 1] ? 1 : 0;
   }
-  if (n_outside == 0) return n_untidy == 0;
+  if (is_outside == 0) return is_untidy == 0;
   for (const std::int32_t c : m.column)
     if (c < 0 || c >= m.n_cols)
       throw InputError(
@@ -256,6 +260,8 @@ void MatrixRows::open_csr(const std::string& what) {
     ends.last = read_part<std::int64_t>(group, "indptr", n_offsets - 1, 1)[0];
   }
   check_ends(ends, n_rows_, h5::n_values(group, "indices"), h5::n_values(group, "data"), what);
+  column_.emplace(h5::open_for_runs(group, "indices"));
+  value_.emplace(h5::open_for_runs(group, "data"));
   row_start_ = read_part<std::int64_t>(group, "indptr", mine_.begin, mine_.size() + 1);
   if (!std::is_sorted(row_start_.begin(), row_start_.end()) || row_start_.front() < 0 ||
       row_start_.back() > ends.last)
@@ -320,18 +326,28 @@ int MatrixRows::end_of_block(int first, std::int64_t most_entries) const {
   return std::max(first + 1, mine_.begin + static_cast<int>(end - start.begin()) - 1);
 }
 
-SparseRows MatrixRows::read(int first, int last) const {
+void MatrixRows::read(int first, int last, SparseRows& rows) const {
   expects(mine_.begin <= first && first <= last && last <= mine_.end, "rows of this part");
-  if (kind_ == Kind::csc) return rows_of(kept_, first - mine_.begin, last - mine_.begin);
-  if (kind_ == Kind::dense) return read_dense(file_, name_, first, last, n_cols_);
-  const h5::Group group = h5::open_group(file_, name_);
+  if (kind_ == Kind::csc) {
+    rows = rows_of(kept_, first - mine_.begin, last - mine_.begin);
+    return;
+  }
+  if (kind_ == Kind::dense) {
+    rows = read_dense(file_, name_, first, last, n_cols_);
+    return;
+  }
   const auto begin = row_start_.begin() + (first - mine_.begin);
-  std::vector<std::int64_t> start(begin, begin + (last - first) + 1);
-  const std::int64_t before = start.front(), n = start.back() - before;
-  for (std::int64_t& offset : start) offset -= before;
-  return ordered_rows(
-      last - first, n_cols_, std::move(start), read_part<std::int32_t>(group, "indices", before, n),
-      read_part<float>(group, "data", before, n), h5::file_name(file_) + ": " + name_);
+  rows.n_rows = last - first;
+  rows.n_cols = n_cols();
+  rows.row_start.assign(begin, begin + (last - first) + 1);
+  const std::int64_t before = rows.row_start.front();
+  for (std::int64_t& offset : rows.row_start) offset -= before;
+  rows.column.resize(static_cast<std::size_t>(rows.n_entries()));
+  rows.value.resize(rows.column.size());
+  h5::read_rows(*column_, before, rows.n_entries(), h5::native_type<std::int32_t>(),
+                rows.column.data());
+  h5::read_rows(*value_, before, rows.n_entries(), h5::native_type<float>(), rows.value.data());
+  tidy(rows, h5::file_name(file_) + ": " + name_);
 }
 
 }  // namespace stamarker::anndata

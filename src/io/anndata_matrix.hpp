@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,7 +41,8 @@ class MatrixRows {
   /// One past the last row of the block that begins at `first`: at most `most_entries` entries, at
   /// least one row.
   int end_of_block(int first, std::int64_t most_entries) const;
-  SparseRows read(int first, int last) const;  // of mine()
+  /// Rows first .. last - 1 of mine(), whose arrays replace those of `rows`.
+  void read(int first, int last, SparseRows& rows) const;
 
  private:
   enum class Kind { csr, csc, dense };
@@ -52,8 +54,9 @@ class MatrixRows {
   Kind kind_ = Kind::dense;
   std::int64_t n_rows_ = 0, n_cols_ = 0;
   Block mine_;
-  std::vector<std::int64_t> row_start_;  // of mine(), CSR: offsets in the file
-  SparseRows kept_;                      // of mine(), CSC
+  std::optional<h5::DataSet> column_, value_;  // CSR
+  std::vector<std::int64_t> row_start_;        // of mine(), CSR: offsets in the file
+  SparseRows kept_;                            // of mine(), CSC
 };
 
 /// Checks offsets and indices of a compressed matrix and brings each row into order as read_matrix

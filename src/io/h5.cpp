@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
+#include <numeric>
 
 namespace stamarker::h5 {
 
@@ -58,11 +60,12 @@ std::size_t n_points(hid_t space) {
   return static_cast<std::size_t>(n);
 }
 
+/// Of `name` in the group `where`; of `where` itself without a name.
 std::string full_name(hid_t where, const std::string& name) {
   std::string group(static_cast<std::size_t>(std::max<ssize_t>(0, H5Iget_name(where, nullptr, 0))),
                     '\0');
   H5Iget_name(where, group.data(), group.size() + 1);
-  if (group.empty() || group.back() != '/') group += '/';
+  if (group.empty() || (group.back() != '/' && !name.empty())) group += '/';
   return (group + name).substr(1);
 }
 
@@ -209,6 +212,23 @@ DataSet open_dataset(hid_t where, const std::string& name) {
   return reading(where, name, [&] { return DataSet{H5Dopen2(where, name.c_str(), H5P_DEFAULT)}; });
 }
 
+DataSet open_for_runs(hid_t where, const std::string& name) {
+  const Properties access{H5Pcreate(H5P_DATASET_ACCESS)};
+  {
+    const DataSet set = open_dataset(where, name);
+    const Properties made{H5Dget_create_plist(set)};
+    std::size_t bytes = 0;
+    if (H5Pget_layout(made) == H5D_CHUNKED && H5Pget_nfilters(made) > 0) {
+      std::vector<hsize_t> chunk(H5S_MAX_RANK);
+      chunk.resize(static_cast<std::size_t>(H5Pget_chunk(made, H5S_MAX_RANK, chunk.data())));
+      bytes = std::accumulate(chunk.begin(), chunk.end(), H5Tget_size(Type{H5Dget_type(set)}),
+                              std::multiplies<>());
+    }
+    check(H5Pset_chunk_cache(access, /*slots=*/1, bytes, /*preemption=*/1));
+  }
+  return reading(where, name, [&] { return DataSet{H5Dopen2(where, name.c_str(), access)}; });
+}
+
 std::vector<std::int64_t> shape_of(hid_t where, const std::string& name) {
   const DataSet set = open_dataset(where, name);
   const Space space{H5Dget_space(set)};
@@ -234,11 +254,11 @@ std::size_t n_values(hid_t where, const std::string& name) {
 
 namespace {
 
-void expect_numbers(hid_t set, hid_t where, const std::string& name) {
+void expect_numbers(hid_t set) {
   const H5T_class_t kind = H5Tget_class(Type{H5Dget_type(set)});
   if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM)
     throw InputError(
-        fmt::format("{}: {} does not hold numbers", file_name(where), full_name(where, name)));
+        fmt::format("{}: {} does not hold numbers", file_name(set), full_name(set, "")));
 }
 
 }  // namespace
@@ -246,20 +266,24 @@ void expect_numbers(hid_t set, hid_t where, const std::string& name) {
 void read_values(hid_t where, const std::string& name, hid_t memory_type, void* values) {
   const DataSet set = open_dataset(where, name);
   if (n_points(Space{H5Dget_space(set)}) == 0) return;
-  expect_numbers(set, where, name);
+  expect_numbers(set);
   reading(where, name,
           [&] { check(H5Dread(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values)); });
 }
 
 void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
                hid_t memory_type, void* values) {
-  const DataSet set = open_dataset(where, name);
-  expect_numbers(set, where, name);
+  read_rows(open_dataset(where, name), first, n, memory_type, values);
+}
+
+void read_rows(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,
+               void* values) {
+  expect_numbers(set);
   const Space in_file = select_rows(set, first, n);
   const hssize_t n_selected = H5Sget_select_npoints(in_file);
   if (n_selected == 0) return;
   const Space in_memory = space_of({n_selected});
-  reading(where, name,
+  reading(set, "",
           [&] { check(H5Dread(set, memory_type, in_memory, in_file, H5P_DEFAULT, values)); });
 }
 

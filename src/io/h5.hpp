@@ -98,6 +98,9 @@ Group make_group(hid_t where, const std::string& name);  // parents are made too
 /// Throw InputError naming file and path if it is not there.
 Group open_group(hid_t where, const std::string& name);
 DataSet open_dataset(hid_t where, const std::string& name);
+/// For reading one run of rows after another: of compressed chunks the last one is kept, others are
+/// read straight into the caller's memory. The dataset must not be open already.
+DataSet open_for_runs(hid_t where, const std::string& name);
 H5T_class_t class_of(hid_t where, const std::string& dataset);
 
 // Datasets. Reading throws InputError naming file and path: not there, damaged, not numbers.
@@ -108,6 +111,8 @@ void read_values(hid_t where, const std::string& name, hid_t memory_type, void* 
 /// Rows [first, first + n) of a dataset of one or more dimensions, all of each row.
 void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
                hid_t memory_type, void* values);
+void read_rows(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,
+               void* values);
 /// The whole dataset, converted to T by HDF5.
 template <class T>
 std::vector<T> read(hid_t where, const std::string& name) {

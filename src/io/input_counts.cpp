@@ -61,23 +61,37 @@ void InputCounts::share_out() {
 }
 
 std::string InputCounts::spot_name(int spot) const {
-  return file_ ? anndata::read_index(*file_, "obs").at(spot) : tables_.spot_names.at(spot);
+  if (!file_) return tables_.spot_names.at(spot);
+  const std::lock_guard lock(one_at_a_time_);
+  return anndata::read_index(*file_, "obs").at(spot);
 }
 
 std::string InputCounts::gene_name(int gene) const {
-  return file_ ? input::gene_names(*file_, options_).at(gene) : tables_.gene_names.at(gene);
+  if (!file_) return tables_.gene_names.at(gene);
+  const std::lock_guard lock(one_at_a_time_);
+  return input::gene_names(*file_, options_).at(gene);
 }
 
 void InputCounts::visit(const Visitor& work) {
-  constexpr std::int64_t most_entries = std::int64_t{1} << 21;  // some 16 MB a block
+  constexpr std::int64_t most_entries = 1 << 17;  // 1 MB, which stays in a core's cache
+  const auto read = [&](int first, SparseRows& rows) {
+    const std::lock_guard lock(one_at_a_time_);
+    const int last = rows_->end_of_block(first, most_entries);
+    rows_->read(first, last, rows);
+    return last;
+  };
+  const auto take = [&](int first, SparseRows& rows) {
+    constexpr int block_rows = 1024;
+    const int last = std::min(first_spot_ + counts_.n_rows, first + block_rows);
+    rows = rows_of(counts_, first - first_spot_, last - first_spot_);
+    return last;
+  };
   comm_.together([&] {
     input::reading_input(options_, [&] {
-      if (!rows_) return work(first_spot_, counts_);
-      const Block mine = rows_->mine();
-      for (int first = mine.begin, last = first; first < mine.end; first = last) {
-        last = rows_->end_of_block(first, most_entries);
-        work(first, rows_->read(first, last));
-      }
+      if (rows_)
+        visit_blocks(rows_->mine().begin, rows_->mine().end, read, work);
+      else
+        visit_blocks(first_spot_, first_spot_ + counts_.n_rows, take, work);
     });
   });
 }

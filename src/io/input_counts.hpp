@@ -1,5 +1,5 @@
 #pragma once
-#include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,6 +44,7 @@ class InputCounts : public SharedCounts {
   InputOptions options_;
   Dataset tables_;
   int n_spots_ = 0, n_genes_ = 0;
+  mutable std::mutex one_at_a_time_;         // for HDF5, which is not made for threads
   std::optional<h5::File> file_;             // of an .h5ad
   std::optional<anndata::MatrixRows> rows_;  // likewise
   int first_spot_ = 0;                       // of other formats: this rank's spots

@@ -3,10 +3,12 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <thread>
 
 #include "base/error.hpp"
 #include "data/select_counts.hpp"
@@ -274,6 +276,36 @@ TEST(Prepare, GivesTheSameBitsForAnyNumberOfThreadsAndAnyBlocks) {
   EXPECT_EQ(one.expression.value, five.expression.value);
   EXPECT_EQ(one.graph.source, five.graph.source);
   EXPECT_EQ(one.graph.distance, five.graph.distance);
+}
+
+/// Eight blocks on four threads, of which the first takes longest.
+std::vector<int> visit_eight_blocks(const std::function<void(int block)>& work) {
+  const Dataset data = dataset(std::vector<std::vector<float>>(8, {1}));
+  CountsInMemory table(data, "", /*block_rows=*/1);
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(4);
+  std::vector<int> ended;
+  const std::string failure = message_of([&] {
+    table.visit([&](int block, const SparseRows&) -> SharedCounts::InOrder {
+      if (block == 0) std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      work(block);
+      return [&ended, block] { ended.push_back(block); };
+    });
+  });
+  omp_set_num_threads(before);
+  if (failure != "no InputError") throw InputError(failure);
+  return ended;
+}
+
+TEST(SharedCounts, EndsBlocksInTheirOrder) {
+  EXPECT_EQ(visit_eight_blocks([](int) {}), (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
+}
+
+TEST(SharedCounts, ThrowsWhatTheFirstOfTheFailingBlocksThrew) {
+  EXPECT_EQ(message_of([] {
+              visit_eight_blocks([](int block) { throw InputError(std::to_string(block)); });
+            }),
+            "0");
 }
 
 TEST(CheckCounts, AcceptsCounts) {

@@ -41,14 +41,18 @@ void add_file(Checksum& checksum, const fs::path& file) {
   const std::int64_t n_blocks = error ? 0 : (size + block - 1) / block;
   std::vector<std::uint64_t> words(static_cast<std::size_t>(n_blocks));
   bool is_read = !error && std::ifstream(file, std::ios::binary).good();
-#pragma omp parallel for schedule(static) reduction(&& : is_read)
-  for (std::int64_t k = 0; k < n_blocks; ++k) {
-    std::vector<char> bytes(static_cast<std::size_t>(std::min(block, size - k * block)));
+#pragma omp parallel reduction(&& : is_read)
+  {
+    std::vector<char> bytes(static_cast<std::size_t>(std::min(block, size)));
     std::ifstream in(file, std::ios::binary);
-    in.seekg(k * block);
-    in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    is_read = is_read && in.good();
-    words[static_cast<std::size_t>(k)] = word_of({bytes.data(), bytes.size()});
+#pragma omp for schedule(static)
+    for (std::int64_t k = 0; k < n_blocks; ++k) {
+      const std::int64_t n = std::min(block, size - k * block);
+      in.seekg(k * block);
+      in.read(bytes.data(), n);
+      is_read = is_read && in.good();
+      words[static_cast<std::size_t>(k)] = word_of({bytes.data(), static_cast<std::size_t>(n)});
+    }
   }
   if (!is_read)
     throw InputError(fmt::format("input.path = {} (cannot be read: {})", file.string(),

@@ -40,13 +40,13 @@ double spots_with_halo(const Plan& p, double n_tiles) {
 }
 
 /// Rank 0, which builds the graph: the input's names and positions, those kept, the neighbours
-/// that each spot chooses, then the graph. Every rank: its selected counts, a block of rows
-/// as read and as selected, the tally of the genes.
+/// that each spot chooses, then the graph. Every rank: its selected counts; of each thread a block
+/// of rows as read and as selected, and the tally of the genes.
 double prepare_memory(const Plan& p) {
-  constexpr double block = 1 << 21;
+  constexpr double block = 1 << 17;
   const double share = p.entries() / p.n_ranks;
   const double input_entries = static_cast<double>(p.size.n_input_entries) / p.n_ranks;
-  const double rows = 2.5 * entry * std::min(block, input_entries);
+  const double rows = p.n_threads * 1.5 * entry * std::min(block, input_entries);
   const double tally = static_cast<double>(p.size.n_input_genes) * 16 * (8 + 4.0 * p.n_threads);
   const double input_tables = p.n() * (name + 16 + 4);
   const double choices = p.n() * 24 + 16 * std::max(0.0, p.edges() - p.n()) + p.n() * 16;

@@ -171,10 +171,11 @@ void visit_prepared(const std::string& path, Block rows,
   read_stage_file(path, [&](hid_t file) {
     const auto target_sum = read_scalar<double>(file, "target_sum");
     const anndata::MatrixRows matrix(file, "counts", rows);
+    SparseRows counts, expression;
     for (int first = rows.begin, last = first; first < rows.end; first = last) {
       last = matrix.end_of_block(first, most_entries);
-      const SparseRows counts = matrix.read(first, last);
-      SparseRows expression = counts;
+      matrix.read(first, last, counts);
+      expression = counts;
       normalize_log(expression, target_sum);
       visit(first, counts, expression);
     }
