@@ -52,10 +52,14 @@ if(STM_SANITIZE)
   add_link_options(-fsanitize=address,undefined)
 endif()
 
-# How tests start ranks: as root and on more ranks than cores, with no rank bound to a core, and with
-# waiting ranks giving their core away.
-set(STM_MPIRUN ${MPIEXEC_EXECUTABLE} --allow-run-as-root --oversubscribe --bind-to none
-    --mca mpi_yield_when_idle 1)
+# How tests start ranks. Open MPI has to be told that root may, that ranks may be more than cores and bound to none, that
+# a waiting rank gives its core away, and to say nothing itself of exit codes; MPICH and its kin need no such words.
+set(STM_MPIRUN ${MPIEXEC_EXECUTABLE})
+execute_process(COMMAND ${MPIEXEC_EXECUTABLE} --version OUTPUT_VARIABLE launcher ERROR_QUIET)
+if(launcher MATCHES "Open MPI|OpenRTE")
+  list(APPEND STM_MPIRUN --allow-run-as-root --oversubscribe --bind-to none --mca mpi_yield_when_idle 1
+    --quiet)
+endif()
 
 # CUDA: machine code for sm_80 (A100), sm_90a (H100, H200), sm_100 (B200), and PTX that drivers compile
 # for what comes after. The runtime is linked in, so that one binary starts where no driver is.

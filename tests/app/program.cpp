@@ -29,7 +29,7 @@ std::vector<std::string> command_line(const std::vector<std::string>& arguments,
   std::vector<std::string> words;
   if (n_ranks > 0) {
     words = words_of(STM_MPIRUN);
-    words.insert(words.end(), {"--quiet", "-n", std::to_string(n_ranks)});
+    words.insert(words.end(), {"-n", std::to_string(n_ranks)});
   }
   words.emplace_back(STM_PROGRAM);
   words.insert(words.end(), arguments.begin(), arguments.end());
@@ -52,8 +52,9 @@ pid_t start(const fs::path& folder, const std::vector<std::string>& words) {
   _exit(127);
 }
 
-/// The youngest process whose parent is `parent`, or `parent` when it has none.
-pid_t last_child_of(pid_t parent) {
+/// The youngest child of the youngest child, and so on down; `parent` when it has none. Below
+/// mpirun that is a rank, also where a process of its own for each node lies between (MPICH).
+pid_t last_descendant_of(pid_t parent) {
   pid_t youngest = 0;
   for (const auto& entry : fs::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
@@ -67,7 +68,7 @@ pid_t last_child_of(pid_t parent) {
     rest >> state >> its_parent;
     if (its_parent == parent) youngest = std::max(youngest, std::stoi(name));
   }
-  return youngest > 0 ? youngest : parent;
+  return youngest > 0 ? last_descendant_of(youngest) : parent;
 }
 
 Outcome finish(const fs::path& folder, int status) {
@@ -143,7 +144,7 @@ Outcome run_and_signal(const fs::path& folder, const std::vector<std::string>& a
   int status = 0;
   while (!is_time() && waitpid(child, &status, WNOHANG) == 0)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  kill(target == Target::one_rank && n_ranks > 0 ? last_child_of(child) : child, signal);
+  kill(target == Target::one_rank && n_ranks > 0 ? last_descendant_of(child) : child, signal);
   waitpid(child, &status, 0);
   return finish(folder, status);
 }

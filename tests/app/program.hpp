@@ -15,8 +15,7 @@ struct Outcome {
   int n_error_lines() const;
 };
 
-/// Runs the built program in `folder`. n_ranks 0: without mpirun. mpirun's own remarks on exit
-/// codes are silenced (--quiet), nothing else.
+/// Runs the built program in `folder`. n_ranks 0: without mpirun.
 Outcome run_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
                     int n_ranks = 0);
 

@@ -38,7 +38,7 @@ struct BadInput {
   std::function<void(const fs::path& folder)> arrange = [](const fs::path&) {};
 
   /// ctest lists the case by its name instead of its bytes.
-  void PrintTo(const BadInput& input, std::ostream* out) { *out << input.name; }
+  friend void PrintTo(const BadInput& input, std::ostream* out) { *out << input.name; }
 };
 
 /// A copy of the section in bad.h5ad after a change to it.

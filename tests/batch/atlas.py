@@ -49,7 +49,7 @@ def codes(result: pathlib.Path, column: str) -> np.ndarray:
 def run(folder: pathlib.Path, way: str) -> dict:
     n_ranks, tile_groups = WAYS[way]
     output = folder / way.replace(" ", "_")
-    words = [*MPIRUN, "--quiet", "-n", str(n_ranks), PROGRAM, "run", "run.yaml", "--set", f"output={output}",
+    words = [*MPIRUN, "-n", str(n_ranks), PROGRAM, "run", "run.yaml", "--set", f"output={output}",
              "--set", f"compute.tile_groups={tile_groups}"]
     begin = time.monotonic()
     ended = subprocess.run(words, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 # ctest says which; by hand it is the build of the checkout.
 PROGRAM = os.environ.get("STM_PROGRAM", str(pathlib.Path(__file__).resolve().parents[2] / "build/release/stamarker"))
-MPIRUN = os.environ.get("STM_MPIRUN", "mpirun --oversubscribe --bind-to none"
+MPIRUN = os.environ.get("STM_MPIRUN", "mpirun --quiet --oversubscribe --bind-to none"
                         + (" --allow-run-as-root" if os.geteuid() == 0 else "")).split()
 INTERRUPTED = 75  # the program's exit code: --resume goes on
 LONGEST_S = 240   # of any one command
@@ -64,7 +64,7 @@ class Section:
 
     def command(self, output, n_ranks=0, flags=(), settings=(), mpirun=None):
         """The command line of a run; n_ranks 0: without mpirun."""
-        words = [*(mpirun or MPIRUN), "--quiet", "-n", str(n_ranks)] if n_ranks else []
+        words = [*(mpirun or MPIRUN), "-n", str(n_ranks)] if n_ranks else []
         words += [PROGRAM, "run", "run.yaml", "--set", f"output={output}"]
         for setting in settings:
             words += ["--set", setting]

@@ -180,7 +180,7 @@ def run_jobs(slurm, section):
     requeued.expect_whole(1)
     expect("interrupted: everything so far is saved" in requeued.out, requeued.out)
 
-    by_mpirun = submit("by_mpirun", options=two, launch=f"{os.environ['STM_MPIRUN']} --quiet -n 2")
+    by_mpirun = submit("by_mpirun", options=two, launch=f"{os.environ['STM_MPIRUN']} -n 2")
     by_mpirun.stop_in_training()
     ask("scancel", "--batch", "--signal=USR1", by_mpirun.id)
     slurm.wait("answer to SIGUSR1", lambda: "out of time" in by_mpirun.out)
