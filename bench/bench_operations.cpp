@@ -137,15 +137,15 @@ constexpr Operation operations[] = {
        return {2 * s.k * H * L, 8 * s.k * H};
      }},  // Y, H1 w
     {"decode", [](Chain& c) { c.backend->decode(c.step); },
-     [](const Sizes& s) -> Work {  // Q w, Q, H3 w, dO3 w, Y, H3
-       return {2 * s.edges * H + s.n * H * (2 * L + 2 * H + H + 1), 24 * s.n * H + 8 * s.edges};
+     [](const Sizes& s) -> Work {  // H3 w, dO3 w, Y, H3; alpha Z, P, dO3 W2
+       return {2 * s.edges * L + s.n * H * (4 * L + 2 * H + H + 1), 16 * s.n * H + 8 * s.edges};
      },
      [](const Sizes& s) -> Work {  // q w, h3 w, dQ w, h3; Y of own spots
        return {s.j * H * (2 * L + 2 * H + H + 1), 16 * s.j * H + 4 * s.n * H};
      }},
     {"decoder_backward", [](Chain& c) { c.backend->decoder_backward(c.step); },
-     [](const Sizes& s) -> Work {  // dO3, Q; dO3, dQ w; dQ
-       return {4 * s.edges * H + 4 * s.n * H * L, 20 * s.n * H + 16 * s.edges};
+     [](const Sizes& s) -> Work {  // dO3; alpha Z, <u_i, z_j>, dZ
+       return {2 * s.n * H * L + 6 * s.edges * L, 4 * s.n * H + 24 * s.edges};
      },
      [](const Sizes& s) -> Work {
        return {4 * s.j * H * L, 8 * s.j * H};

@@ -116,7 +116,7 @@ struct StepView {
   DeviceSpan<float> alpha, d_alpha;  // [n_edges]
   Matrix h1;                         // [n_attending, H]  H1, then dO1
   Matrix z, d_z;                     // [n_attending, L]
-  Matrix q;                          // [n_attending, H]  Q, then dQ
+  Matrix q;                          // [n_attending, H]  Q, then dQ, where a backend forms them
   Matrix h3, d_o3;                   // [n_own, H]
 
   Matrix p;                // [H, H]  += H3^T H3
@@ -235,11 +235,11 @@ class Backend {
   virtual void encode(const StepView& step) = 0;
 
   /// Q = Z W2^T, H3 = elu(alpha Q) for own rows, p += H3^T H3, dot += <Y, H3>,
-  /// dO3 = c (H3 S - Y) elu'(O3).  Writes q, h3, d_o3.
+  /// dO3 = c (H3 S - Y) elu'(O3).  Writes h3, d_o3, and q as it likes.
   virtual void decode(const StepView& step) = 0;
 
   /// d_alpha_ij = <dO3_i, q_j> for own rows i, else 0 (unless single_source); dQ = alpha^T dO3;
-  /// dZ = dQ W2; decoder_w2 += dQ^T Z.  Writes d_alpha, d_z; q becomes dQ.
+  /// dZ = dQ W2; decoder_w2 += dQ^T Z.  Writes d_alpha, d_z, and q as it likes.
   virtual void decoder_backward(const StepView& step) = 0;
 
   /// w2 += H1^T dZ (unless gradient.w2 is empty), dO1 = (dZ W2^T) elu'(O1).  h1 becomes dO1.

@@ -12,6 +12,7 @@
 namespace stamarker {
 namespace {
 
+constexpr int rows_in_cache = 64;  // three arrays of them, 128 KB each, and their sources fit
 constexpr std::int32_t no_limit = std::numeric_limits<std::int32_t>::max();
 
 float* row_of(Matrix m, int i) { return m.data + static_cast<std::size_t>(i) * m.n_cols; }
@@ -35,6 +36,13 @@ rows::Lists columns_of(const StepView& step, int limit) {  // sum over the targe
 void multiply_rows(int begin, int end, ConstMatrix a, Transpose b_op, ConstMatrix b, Matrix out) {
   gemm(Transpose::no, b_op, end - begin, out.n_cols, a.n_cols, 1, row_of(a, begin), a.n_cols,
        b.data, b.n_cols, 0, row_of(out, begin), out.n_cols);
+}
+
+/// Rows begin .. end - 1 of alpha Z, into out [end - begin, L].
+void combine_rows(const StepView& step, int begin, int end, float* out) {
+  rows::Lists lists = rows_of(step);
+  lists.start += begin;
+  rows::combine(0, end - begin, lists, step.z.data, step.z.n_cols, rows::Then::nothing, out);
 }
 
 /// Scores of one row, then alpha, in place. Shifted by the largest score, as every softmax is.
@@ -114,40 +122,52 @@ void CpuBackend::encode(const StepView& step) {
   });
 }
 
+// alpha Q = alpha (Z W2^T) = (alpha Z) W2^T: what goes through the graph is L wide, not H, and Q is
+// never formed. Nor is dQ: with U = dO3 W2, dalpha_ij = <dO3_i, q_j> = <u_i, z_j>,
+// dZ = alpha^T dO3 W2 = alpha^T U, and dW2 = (alpha^T dO3)^T Z = dO3^T (alpha Z).
+
 void CpuBackend::decode(const StepView& step) {
   if (step.single_source) return decode_drawn(step);
-  const int n_own = step.tile.n_own, width = step.y.n_cols;
-  for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
-    multiply_rows(begin, end, step.z, Transpose::yes, step.weights.w2, step.q);
-  });
-  step.dot.data[0] += sum_over_blocks(n_own, rows_per_block, [&](std::size_t b, std::size_t e) {
-    const int begin = static_cast<int>(b), end = static_cast<int>(e);
-    rows::combine(begin, end, rows_of(step), step.q.data, width, rows::Then::elu, step.h3.data);
-    multiply_rows(begin, end, step.h3, Transpose::no, step.s, step.d_o3);
-    return rows::decoder_slope(n_values(step.h3, begin, end), step.scale, row_of(step.y, begin),
-                               row_of(step.h3, begin), row_of(step.d_o3, begin));
-  });
+  const int n_latent = step.z.n_cols;
+  d_o3_w2_.resize(static_cast<std::size_t>(step.tile.n_own) * n_latent);
+  const Matrix u{d_o3_w2_.data(), step.tile.n_own, n_latent};
+  step.dot.data[0] +=
+      sum_over_blocks(step.tile.n_own, rows_in_cache, [&](std::size_t b, std::size_t e) {
+        const int begin = static_cast<int>(b), end = static_cast<int>(e);
+        std::vector<float> alpha_z((e - b) * n_latent);
+        combine_rows(step, begin, end, alpha_z.data());
+        gemm(Transpose::no, Transpose::yes, end - begin, step.h3.n_cols, n_latent, 1,
+             alpha_z.data(), n_latent, step.weights.w2.data, n_latent, 0, row_of(step.h3, begin),
+             step.h3.n_cols);
+        rows::elu_in_place(n_values(step.h3, begin, end), row_of(step.h3, begin));
+        multiply_rows(begin, end, step.h3, Transpose::no, step.s, step.d_o3);
+        const double dot =
+            rows::decoder_slope(n_values(step.h3, begin, end), step.scale, row_of(step.y, begin),
+                                row_of(step.h3, begin), row_of(step.d_o3, begin));
+        multiply_rows(begin, end, step.d_o3, Transpose::no, step.weights.w2, u);
+        return dot;
+      });
   add_symmetric_product(step.h3, step.h3, step.p);
 }
 
 void CpuBackend::decoder_backward(const StepView& step) {
   if (step.single_source) return decoder_backward_drawn(step);
-  const int n_own = step.tile.n_own, n_rows = step.graph.n_rows, width = step.y.n_cols;
-  if (!step.single_source) {
-    for_row_blocks(n_own, [&](int begin, int end) {
-      rows::edge_dots(begin, end, step.graph.row_start.data, step.graph.source.data, step.d_o3.data,
-                      step.q.data, width, rows::Store::overwrite, step.d_alpha.data);
-    });
-    const std::int64_t own_edges = step.graph.row_start.data[n_own];
-    std::fill(step.d_alpha.data + own_edges, step.d_alpha.data + step.graph.row_start.data[n_rows],
-              0.0f);
-  }
-  for_row_blocks(n_rows, [&](int begin, int end) {
-    rows::combine(begin, end, columns_of(step, n_own), step.d_o3.data, width, rows::Then::nothing,
-                  step.q.data);
-    multiply_rows(begin, end, step.q, Transpose::no, step.weights.w2, step.d_z);
+  const GraphView& graph = step.graph;
+  const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
+  const float* u = d_o3_w2_.data();  // of decode()
+  std::vector<float> alpha_z(d_o3_w2_.size());
+  for_row_blocks(n_own, [&](int begin, int end) {
+    combine_rows(step, begin, end, alpha_z.data() + static_cast<std::size_t>(begin) * n_latent);
   });
-  add_transposed_product(step.q, step.z, step.gradient.decoder_w2);
+  add_transposed_product(step.d_o3, {alpha_z.data(), n_own, n_latent}, step.gradient.decoder_w2);
+  for_row_blocks(graph.n_rows, [&](int begin, int end) {
+    rows::edge_dots(begin, std::min(end, n_own), graph.row_start.data, graph.source.data, u,
+                    step.z.data, n_latent, rows::Store::overwrite, step.d_alpha.data);
+    const std::int64_t own_end = graph.row_start.data[std::clamp(n_own, begin, end)];
+    std::fill(step.d_alpha.data + own_end, step.d_alpha.data + graph.row_start.data[end], 0.0f);
+    rows::combine(begin, end, columns_of(step, n_own), u, n_latent, rows::Then::nothing,
+                  step.d_z.data);
+  });
 }
 
 void CpuBackend::latent_backward(const StepView& step) {

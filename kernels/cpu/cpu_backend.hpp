@@ -86,6 +86,7 @@ class CpuBackend : public Backend {
   std::size_t packed_size_ = 0;
   DrawnRows drawn_;
   SparseBlocks encoded_columns_;
+  std::vector<float> d_o3_w2_;  // [n_own, L] from decode() to decoder_backward()
 };
 
 }  // namespace stamarker

@@ -32,20 +32,61 @@ inline float weight_of(const Lists& lists, std::int64_t e) {
   return lists.weight[lists.edge == nullptr ? e : lists.edge[e]];
 }
 
-/// <x, y> of n floats; halves of the lanes are added to each other.
 template <int lanes>
-[[gnu::always_inline]] inline float dot_in_float(const float* x, const float* y, int n) {
+[[gnu::always_inline]] inline float sum_of_lanes(const Vector<lanes>& v) {
+  if constexpr (lanes == 16) {
+    return sum_of_lanes<8>(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                           __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+  } else if constexpr (lanes == 8) {
+    return sum_of_lanes<4>(__builtin_shufflevector(v, v, 0, 1, 2, 3) +
+                           __builtin_shufflevector(v, v, 4, 5, 6, 7));
+  } else {
+    return (v[0] + v[2]) + (v[1] + v[3]);
+  }
+}
+
+/// For the end of rows of n floats: 1 in the lanes of the last vector that ends with the row and
+/// that whole vectors from its beginning do not cover, 0 in the others.
+template <int lanes>
+struct RestOfRow {
+  explicit RestOfRow(int n) {
+    for (int l = 0; l < lanes; ++l) lane[l] = l < lanes - n % lanes ? 0.0f : 1.0f;
+  }
+  float lane[lanes];
+};
+
+/// <x, y> of n floats; rest: of rows of n.
+template <int lanes>
+[[gnu::always_inline]] inline float dot_in_float(const float* x, const float* y, int n,
+                                                 const RestOfRow<lanes>& rest) {
   using V = Vector<lanes>;
   V sum[4] = {};
   int k = 0;
   for (; k + 4 * lanes <= n; k += 4 * lanes)
     for (int u = 0; u < 4; ++u) sum[u] += vecs<lanes>(x + k)[u] * vecs<lanes>(y + k)[u];
-  V total = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int l = 0; l < half; ++l) total[l] += total[l + half];
-  float value = total[0];
+  for (; k + lanes <= n; k += lanes) sum[0] += vecs<lanes>(x + k)[0] * vecs<lanes>(y + k)[0];
+  if (k < n && n >= lanes) {
+    sum[1] +=
+        vecs<lanes>(rest.lane)[0] * vecs<lanes>(x + n - lanes)[0] * vecs<lanes>(y + n - lanes)[0];
+    k = n;
+  }
+  float value = sum_of_lanes<lanes>((sum[0] + sum[1]) + (sum[2] + sum[3]));
   for (; k < n; ++k) value += x[k] * y[k];
   return value;
+}
+
+/// Columns first .. first + lanes n - 1 of one row of combine(), its list ending before `end`.
+template <int lanes, int n>
+[[gnu::always_inline]] inline void combine_columns(const Lists& lists, std::int64_t begin,
+                                                   std::int64_t end, const float* in, int width,
+                                                   int first, float* out) {
+  Vector<lanes> sum[n] = {};
+  for (std::int64_t e = begin; e < end; ++e) {
+    const float w = weight_of(lists, e);
+    const Vector<lanes>* from = vecs<lanes>(in + row(lists.index[e], width) + first);
+    for (int k = 0; k < n; ++k) sum[k] += w * from[k];
+  }
+  for (int k = 0; k < n; ++k) vecs<lanes>(out + first)[k] = sum[k];
 }
 
 }  // namespace
@@ -53,29 +94,22 @@ template <int lanes>
 void combine(int first, int last, const Lists& lists, const float* in, int width, Then then,
              float* out) {
   with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
-    using V = Vector<lanes>;
-    constexpr int step = lanes * chunk;
     for (int i = first; i < last; ++i) {
       float* to = out + row(i, width);
-      std::int64_t end = lists.start[i];
+      const std::int64_t begin = lists.start[i];
+      std::int64_t end = begin;
       while (end < lists.start[i + 1] && lists.index[end] < lists.limit) ++end;
       int c = 0;
-      for (; c + step <= width; c += step) {
-        V sum[chunk] = {};
-        for (std::int64_t e = lists.start[i]; e < end; ++e) {
-          const float w = weight_of(lists, e);
-          const V* from = vecs<lanes>(in + row(lists.index[e], width) + c);
-          for (int k = 0; k < chunk; ++k) sum[k] += w * from[k];
-        }
-        for (int k = 0; k < chunk; ++k) vecs<lanes>(to + c)[k] = sum[k];
-      }
-      for (int k = c; k < width; ++k) to[k] = 0;
-      if (c < width) {
-        for (std::int64_t e = lists.start[i]; e < end; ++e) {
-          const float w = weight_of(lists, e);
-          const float* from = in + row(lists.index[e], width);
-          for (int k = c; k < width; ++k) to[k] += w * from[k];
-        }
+      for (; c + lanes * chunk <= width; c += lanes * chunk)
+        combine_columns<lanes, chunk>(lists, begin, end, in, width, c, to);
+      if (width >= lanes) {  // the last ones overlap those before
+        for (; c < width; c += lanes)
+          combine_columns<lanes, 1>(lists, begin, end, in, width, std::min(c, width - lanes), to);
+      } else {
+        for (int k = 0; k < width; ++k) to[k] = 0;
+        for (std::int64_t e = begin; e < end; ++e)
+          for (int k = 0; k < width; ++k)
+            to[k] += weight_of(lists, e) * in[row(lists.index[e], width) + k];
       }
       if (then == Then::elu)
         for (int k = 0; k < width; ++k) to[k] = elu(to[k]);
@@ -86,9 +120,11 @@ void combine(int first, int last, const Lists& lists, const float* in, int width
 void edge_dots(int first, int last, const std::int64_t* start, const std::int32_t* index,
                const float* a, const float* b, int width, Store store, float* out) {
   with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
+    const RestOfRow<lanes> rest(width);
     for (int i = first; i < last; ++i) {
       for (std::int64_t e = start[i]; e < start[i + 1]; ++e) {
-        const float value = dot_in_float<lanes>(a + row(i, width), b + row(index[e], width), width);
+        const float value =
+            dot_in_float<lanes>(a + row(i, width), b + row(index[e], width), width, rest);
         out[e] = store == Store::add ? out[e] + value : value;
       }
     }
@@ -118,15 +154,22 @@ double dot(std::size_t n, const float* a, const float* b) {
 
 void dots(int first, int last, const float* in, int width, const float* a, float* out) {
   with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
-    for (int i = first; i < last; ++i) out[i] = dot_in_float<lanes>(in + row(i, width), a, width);
+    const RestOfRow<lanes> rest(width);
+    for (int i = first; i < last; ++i)
+      out[i] = dot_in_float<lanes>(in + row(i, width), a, width, rest);
   });
 }
 
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] double decoder_slope(
     std::size_t n, float scale, const float* __restrict y, const float* __restrict h,
     float* __restrict d) {
-  const double total = dot(n, y, h);
-  for (std::size_t k = 0; k < n; ++k) d[k] = scale * (d[k] - y[k]) * elu_slope(h[k]);
+  constexpr std::size_t run = 2048;  // stays in the first-level cache
+  double total = 0;
+  for (std::size_t first = 0; first < n; first += run) {
+    const std::size_t last = std::min(n, first + run);
+    total += dot(last - first, y + first, h + first);
+    for (std::size_t k = first; k < last; ++k) d[k] = scale * (d[k] - y[k]) * elu_slope(h[k]);
+  }
   return total;
 }
 

@@ -177,7 +177,6 @@ void TrainingOperations::compare(const Shape& shape, Attention attention, TiedUp
   check(read(step.h1.data, step.h1.size()), oracle.h1.value, 4, h, "H1");
   check(read(step.z.data, step.z.size()), oracle.z.value, 5, h, "Z");
   backend->decode(step);
-  check(read(step.q.data, step.q.size()), oracle.q.value, 6, h, "Q");
   check(read(step.h3.data, step.h3.size()), oracle.h3.value, 7, h, "H3");
   const Dense h3_gram = times(transpose(oracle.h3), oracle.h3);
   check(p.to_host(), h3_gram.value, 8, tile.n_own + h, "P");
