@@ -62,7 +62,7 @@ bool CudaBackend::wants_dense(const SparseView& x) const {
   const std::size_t bytes =
       static_cast<std::size_t>(x.n_rows) * static_cast<std::size_t>(x.n_cols) * sizeof(float);
   return is_faster_dense(shape_of(x), options_.precision, n_processors()) &&
-         bytes <= free_memory() / dense_share_of_memory;
+         has_room_for_dense(bytes, free_memory(), limits_.memory_bytes);
 }
 
 std::unique_ptr<SparseLayout> CudaBackend::layout_of(const SparseView& x) {

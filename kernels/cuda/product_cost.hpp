@@ -59,7 +59,9 @@ constexpr bool is_faster_dense(const ExpressionShape& x, Precision precision, in
          std::min(cycles_by_kernel(x, n_processors), cycles_by_library(x));
 }
 
-/// The dense copy takes at most this share (one part in ...) of the memory that is free.
-inline constexpr std::size_t dense_share_of_memory = 4;
+/// Dense copies leave three quarters of the device's memory to X by entries and to the models.
+constexpr bool has_room_for_dense(std::size_t bytes, std::size_t free, std::size_t total) {
+  return bytes <= free && free - bytes >= total / 4 * 3;
+}
 
 }  // namespace stamarker

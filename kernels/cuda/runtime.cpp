@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "kernels/cuda/check.hpp"
-#include "kernels/cuda/memory_message.hpp"
+#include "kernels/device_memory.hpp"
 
 namespace stamarker {
 namespace {
@@ -86,7 +86,7 @@ void* acquire_memory(std::size_t bytes) {
   cudaGetLastError();  // an allocation that failed leaves the device as it was
   if (status != cudaErrorMemoryAllocation) check_cuda(status, "cudaMalloc");
   const Memory memory = memory_in_use();
-  throw InputError(out_of_memory_message(bytes, memory.free, memory.total));
+  throw OutOfDeviceMemory(bytes, memory.free, memory.total);
 }
 
 void release_memory(void* p) noexcept { cudaFree(p); }

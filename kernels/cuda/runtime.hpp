@@ -25,8 +25,8 @@ struct DeviceLimits {
 /// Device `index` is what this thread works on from now on.
 DeviceLimits use_device(int index);
 
-/// Memory of the device in use, aligned to 256 bytes. Throws InputError where there is not enough,
-/// saying what needs less.
+/// Memory of the device in use, aligned to 256 bytes. Throws OutOfDeviceMemory
+/// (kernels/device_memory.hpp) where there is not enough.
 void* acquire_memory(std::size_t bytes);
 void release_memory(void* p) noexcept;
 std::size_t free_memory();

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <ostream>
 #include <set>
 
@@ -94,7 +96,10 @@ std::vector<BadInput> bad_inputs() {
       {"UnwritableOutput", {"output=/proc/stamarker_run"}, "output = /proc/stamarker_run"},
       {"OutputIsAFile", {"output=section.h5ad"}, "section.h5ad is a file"},
       {"RanksThatTileGroupsDoNotDivide", {"compute.tile_groups=2"}, "compute.tile_groups = 2"},
-      {"DeviceThatIsNotThere", {"compute.device=cuda"}, "compute.device"},
+      {"DeviceThatIsNotThere",
+       {"compute.device=cuda"},
+       "compute.device = cuda",
+       [](const fs::path&) { setenv("CUDA_VISIBLE_DEVICES", "", 1); }},  // for this case alone
       {"ConfigurationIsNotYaml",
        {},
        "not valid YAML",
@@ -143,7 +148,22 @@ void expect_refused(const Outcome& outcome, const std::string& message) {
   EXPECT_THAT(outcome.error, HasSubstr(message));
 }
 
-class BadInputs : public ::testing::TestWithParam<BadInput> {};
+class BadInputs : public ::testing::TestWithParam<BadInput> {
+ protected:
+  void TearDown() override {
+    if (visible_devices_)
+      setenv("CUDA_VISIBLE_DEVICES", visible_devices_->c_str(), 1);
+    else
+      unsetenv("CUDA_VISIBLE_DEVICES");
+  }
+
+ private:
+  static std::optional<std::string> environment(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  }
+  std::optional<std::string> visible_devices_ = environment("CUDA_VISIBLE_DEVICES");
+};
 
 TEST_P(BadInputs, GiveOneLineExitCode2AndLeaveNothingOnOneAndThreeRanks) {
   const Scratch scratch;

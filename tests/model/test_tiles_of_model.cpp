@@ -104,6 +104,31 @@ TEST_P(TrainerTest, DependsOnSeedAndModelAlone) {
   EXPECT_NE(once.parameters, train(*backend, data, 1, options, 0, 1).parameters);
 }
 
+TEST_P(TrainerTest, ModelsSideBySideHaveTheBitsOfOneAtATime) {
+  const PreparedData data = small_section();
+  const AutoencoderOptions options = small_options(Neighbors::one, TiedUpdate::split);
+  TileReduction alone;
+  const TrainingSection section(*backend, data, 2);
+  std::vector<std::unique_ptr<Backend>> queues;
+  std::vector<std::unique_ptr<Trainer>> trainers;
+  for (int m = 0; m < 3; ++m) {
+    queues.push_back(make_backend(GetParam()));
+    trainers.push_back(std::make_unique<Trainer>(*queues.back(), section, options, 0, m, alone));
+  }
+
+  for (int epoch = 0; epoch < options.epochs; epoch += 3)
+    for (const auto& trainer : trainers) trainer->enqueue(3);
+
+  for (int m = 0; m < 3; ++m) {
+    const TrainerState state = trainers[m]->state(),
+                       expected = train(*backend, data, 2, options, 0, m);
+    EXPECT_EQ(state.epoch, options.epochs);
+    EXPECT_EQ(state.parameters, expected.parameters) << "model " << m;
+    EXPECT_EQ(state.moments, expected.moments) << "model " << m;
+    EXPECT_EQ(state.loss, expected.loss) << "model " << m;
+  }
+}
+
 TEST_P(TrainerTest, ThreadsChangeNoBit) {
   const PreparedData data = small_section();
   for (const Neighbors neighbors : {Neighbors::all, Neighbors::one}) {

@@ -1,15 +1,57 @@
 #include "kernels/cuda/runtime.hpp"
 
+#include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
+#include <unordered_map>
 
-#include "kernels/cuda/memory_message.hpp"
+#include "kernels/device_memory.hpp"
 
 namespace stamarker {
 namespace {
 
 constexpr std::align_val_t alignment{256};
-constexpr std::size_t memory_bytes = std::size_t{64} << 30;  // of the device that is played
+
+/// Of the device that is played: 64 GiB, or as many bytes as STM_DEVICE_BYTES says.
+std::size_t memory_bytes() {
+  const char* said = std::getenv("STM_DEVICE_BYTES");
+  return said != nullptr ? std::strtoull(said, nullptr, 10) : std::size_t{64} << 30;
+}
+
+/// What is acquired and not released.
+class Acquired {
+ public:
+  void* acquire(std::size_t bytes) {
+    const std::lock_guard lock(mutex_);
+    if (bytes > memory_bytes() - used_)
+      throw OutOfDeviceMemory(bytes, memory_bytes() - used_, memory_bytes());
+    void* p = ::operator new(bytes, alignment);
+    size_[p] = bytes;
+    used_ += bytes;
+    return p;
+  }
+  void release(void* p) {
+    const std::lock_guard lock(mutex_);
+    used_ -= size_.at(p);
+    size_.erase(p);
+    ::operator delete(p, alignment);
+  }
+  std::size_t free() {
+    const std::lock_guard lock(mutex_);
+    return memory_bytes() - used_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::unordered_map<void*, std::size_t> size_;
+  std::size_t used_ = 0;
+};
+
+Acquired& acquired() {
+  static Acquired of_device;
+  return of_device;
+}
 
 }  // namespace
 
@@ -20,18 +62,15 @@ DeviceLimits use_device(int) {
   return {.name = "CUDA kernels on the host",
           .n_processors = 4,
           .shared_bytes_per_block = std::size_t{227} << 10,
-          .memory_bytes = memory_bytes,
+          .memory_bytes = memory_bytes(),
           .bus_id = "host"};
 }
 
-void* acquire_memory(std::size_t bytes) {
-  if (bytes == 0) return nullptr;
-  if (bytes > memory_bytes)
-    throw InputError(out_of_memory_message(bytes, memory_bytes, memory_bytes));
-  return ::operator new(bytes, alignment);
+void* acquire_memory(std::size_t bytes) { return bytes == 0 ? nullptr : acquired().acquire(bytes); }
+void release_memory(void* p) noexcept {
+  if (p != nullptr) acquired().release(p);
 }
-void release_memory(void* p) noexcept { ::operator delete(p, alignment); }
-std::size_t free_memory() { return memory_bytes; }
+std::size_t free_memory() { return acquired().free(); }
 
 OwnQueue::OwnQueue() = default;
 OwnQueue::~OwnQueue() { queue_.stream = nullptr; }  // nothing to give back

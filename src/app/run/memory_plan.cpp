@@ -1,10 +1,15 @@
 #include "app/run/memory_plan.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
+#include "app/run/log.hpp"
 #include "model/parameters.hpp"
 #include "model/saliency.hpp"
+#include "model/step_memory.hpp"
 
 namespace stamarker {
 namespace {
@@ -114,6 +119,33 @@ double svgs_memory(const Plan& p) {
          p.models() * 16 * p.domains() * p.g();
 }
 
+/// Of a GPU in training: X by rows and by columns and the graph of all own tiles; where products
+/// are in tf32, dense copies of X besides (kernels/cuda/product_cost.hpp); for each model in flight
+/// what Trainer holds.
+double device_memory(const Plan& p, int n_tiles, int n_in_flight, bool has_dense,
+                     double device_bytes) {
+  const double mine = static_cast<double>(n_tiles) / p.parallel.n_tile_ranks;
+  const double spots = spots_with_halo(p, n_tiles), share = spots / p.n();
+  const double own = p.n() / n_tiles;
+  const double of_tile = 2 * entry * share * p.entries() + 20 * spots + 16 * share * p.edges();
+  const double dense = has_dense ? std::min(4 * mine * spots * p.g(), device_bytes / 4) : 0;
+  const ParameterLayout layout{static_cast<int>(p.size.n_genes), p.config.autoencoder.n_hidden,
+                               p.config.autoencoder.n_latent, p.config.autoencoder.tied_update};
+  const double gram = p.hidden() * p.hidden();
+  const double places = 1 + std::ceil(std::log2(std::max(1.0, mine)));
+  const double numbers = static_cast<double>(layout.n_weights() + layout.n_moments()) + gram +
+                         places * (static_cast<double>(layout.n_gradients()) + gram);
+  TileExtent extent;
+  extent.n_own = static_cast<int>(own);
+  extent.n_attending = static_cast<int>((own + spots) / 2);
+  extent.n_spots = static_cast<int>(spots);
+  extent.n_edges = static_cast<std::int64_t>(share * p.edges());
+  const auto activations = static_cast<double>(
+      StepMemory::bytes(extent, p.config.autoencoder.n_hidden, p.config.autoencoder.n_latent));
+  return mine * of_tile + dense +
+         n_in_flight * (activations + 4 * numbers + 24.0 * p.config.autoencoder.epochs);
+}
+
 double memory_of(Stage stage, const Plan& p) {
   switch (stage) {
     case Stage::prepare:
@@ -145,6 +177,42 @@ SectionSize::SectionSize(const InputShape& input, const Config& config)
       static_cast<double>(n_genes) / static_cast<double>(std::max<std::int64_t>(1, n_input_genes));
   selected_share = std::min(1.0, 1.3 * genes);
   if (config.prepare.k_cutoff) edges_per_spot = 1 + *config.prepare.k_cutoff;
+}
+
+SectionSize::SectionSize(const PreparedData& data)
+    : n_spots(data.n_spots()),
+      n_input_genes(data.n_genes()),
+      n_input_entries(data.expression.n_entries()),
+      n_genes(data.n_genes()),
+      selected_share(1),
+      edges_per_spot(static_cast<double>(data.graph.source.size()) / data.n_spots()) {}
+
+std::string what_fits_on_device(const SectionSize& size, const Config& config,
+                                const ParallelPlan& plan, double free_bytes) {
+  constexpr double used = 0.9, fewest_own_spots = 500;
+  const Plan p{size, config, plan};
+  const int n_tiles = training_tiles(config.compute, static_cast<int>(size.n_spots));
+  const int n_in_flight = std::max(1, config.compute.models_in_flight);
+  const bool is_tf32 = config.compute.precision == Precision::tf32;
+  const auto fits = [&](int tiles, int in_flight, bool has_dense) {
+    return device_memory(p, tiles, in_flight, has_dense, free_bytes) < used * free_bytes;
+  };
+  const std::string alone = n_in_flight > 1 ? "compute.models_in_flight: 1" : "";
+  if (n_in_flight > 1 && fits(n_tiles, 1, is_tf32)) return alone + " would fit";
+  for (const bool has_dense : is_tf32 ? std::vector{true, false} : std::vector{false})
+    for (int tiles = n_tiles; p.n() / tiles >= fewest_own_spots; tiles *= 2) {
+      if (!fits(tiles, 1, has_dense)) continue;
+      std::string what = tiles > n_tiles ? fmt::format("compute.tiles: {}", tiles) : "";
+      for (const std::string& more :
+           {alone, std::string(is_tf32 && !has_dense ? "compute.precision: fp32" : "")})
+        if (!more.empty()) what += (what.empty() ? "" : " with ") + more;
+      if (!what.empty()) return what + " would fit";
+    }
+  return fmt::format(
+      "no number of compute.tiles would fit, as the expression alone takes {}; share it out over "
+      "GPUs by compute.tile_groups, put fewer ranks on one GPU, keep fewer genes by "
+      "prepare.n_top_genes, or use compute.device: cpu",
+      readable_bytes(2 * entry * p.entries() / plan.n_tile_ranks));
 }
 
 std::array<double, all_stages.size()> memory_plan(const SectionSize& size, const Config& config,

@@ -1,6 +1,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "app/config/config.hpp"
 #include "app/run/run_context.hpp"
@@ -22,6 +23,8 @@ struct SectionSize {
   /// it was 0.8 to 1.4 times their share of the genes, and 2.7 and 4.5 times on two of which most
   /// genes are hardly seen. 1.3 times is taken here; exact where all genes are selected.
   SectionSize(const InputShape& input, const Config& config);
+  /// Of a prepared section, whose entries are known.
+  explicit SectionSize(const PreparedData& data);
   double n_entries() const { return selected_share * static_cast<double>(n_input_entries); }
 };
 
@@ -30,5 +33,11 @@ struct SectionSize {
 std::array<double, all_stages.size()> memory_plan(const SectionSize& size, const Config& config,
                                                   const ParallelPlan& plan, int n_ranks,
                                                   int n_threads, double base);
+
+/// Which compute.tiles, compute.models_in_flight or compute.precision would let a rank train in
+/// `free_bytes` of a GPU's memory, for a message: by the sizes of the arrays there, a tenth kept
+/// for what libraries take.
+std::string what_fits_on_device(const SectionSize& size, const Config& config,
+                                const ParallelPlan& plan, double free_bytes);
 
 }  // namespace stamarker

@@ -3,14 +3,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <optional>
 
 #include "app/run/interruption.hpp"
+#include "app/run/memory_plan.hpp"
 #include "app/run/stage_files.hpp"
 #include "app/run/tile_sum.hpp"
 #include "app/stages/stages.hpp"
 #include "base/error.hpp"
+#include "kernels/device_memory.hpp"
 #include "model/trainer.hpp"
 
 namespace stamarker {
@@ -26,9 +29,12 @@ struct Flight {
 /// The ranks of one model group at work on their models.
 class GroupTraining {
  public:
-  GroupTraining(RunContext& run, const Comm& group)
+  /// What to say where a device's memory runs out.
+  using Advice = std::function<std::string()>;
+  GroupTraining(RunContext& run, const Comm& group, Advice advice)
       : run_(run),
         group_(group),
+        advice_(std::move(advice)),
         sum_(group, run.backend),
         models_(block_of(run.plan.group, run.plan.n_groups, run.config.models)),
         progress_(run.log, "train", static_cast<double>(models_.size()) * epochs()) {}
@@ -39,13 +45,19 @@ class GroupTraining {
     for (int m = models_.end; m-- > models_.begin;)
       if (!file_is_current(m) || !is_complete_model(run_.directory.model(m))) waiting.push_back(m);
     if (waiting.empty()) return;
-    section_.emplace(run_.backend, data, training_tiles(run_.config.compute, data.n_spots()),
-                     run_.plan.tile_rank, run_.plan.n_tile_ranks);
     n_spots_ = data.n_spots();
     n_done_ = models_.size() - static_cast<int>(waiting.size());
-    make_flights(static_cast<int>(waiting.size()));
-    while (launch(waiting)) {
-      advance();
+    group_.together([&] {
+      or_advise([&] {
+        section_.emplace(run_.backend, data, training_tiles(run_.config.compute, n_spots_),
+                         run_.plan.tile_rank, run_.plan.n_tile_ranks);
+        make_flights(static_cast<int>(waiting.size()));
+      });
+    });
+    while (true) {
+      group_.together([&] { or_advise([&] { launch(waiting); }); });
+      if (!is_any_in_flight()) break;
+      or_advise([&] { advance(); });
       for (Flight& flight : flights_)
         if (flight.trainer && flight.trainer->is_done()) finish(flight);
       const Due due = what_is_due();
@@ -77,8 +89,21 @@ class GroupTraining {
     }
   }
 
-  /// Gives waiting models, the last first, to flights that are free. False when none is in flight.
-  bool launch(std::vector<int>& waiting) {
+  /// Does `work`; where the device's memory runs out, says what would fit.
+  void or_advise(const std::function<void()>& work) const {
+    try {
+      work();
+    } catch (const OutOfDeviceMemory& error) {
+      throw error.advising(advice_());
+    }
+  }
+
+  bool is_any_in_flight() const {
+    return std::ranges::any_of(flights_, [](const Flight& f) { return f.trainer != nullptr; });
+  }
+
+  /// Gives waiting models, the last first, to flights that are free.
+  void launch(std::vector<int>& waiting) {
     for (Flight& flight : flights_) {
       if (flight.trainer || waiting.empty()) continue;
       const int m = flight.model = waiting.back();
@@ -87,7 +112,6 @@ class GroupTraining {
                                                  run_.config.seed, m, sum_);
       if (file_is_current(m)) flight.trainer->restore(read_model(run_.directory.model(m)).state);
     }
-    return std::ranges::any_of(flights_, [](const Flight& f) { return f.trainer != nullptr; });
   }
 
   /// Some epochs of all models in flight. A device with a queue of its own is left to itself for a
@@ -158,6 +182,7 @@ class GroupTraining {
 
   RunContext& run_;
   const Comm& group_;
+  Advice advice_;
   TileSum sum_;
   Block models_;
   Progress progress_;
@@ -193,7 +218,11 @@ void report_losses(const RunContext& run) {
 void train_stage(RunContext& run) {
   const PreparedData& data = run.data();
   const Comm group = run.world.split(run.plan.group);
-  run.world.together([&] { GroupTraining(run, group).train_all(data); });
+  const auto free = static_cast<double>(run.backend.free_bytes().value_or(0));
+  const GroupTraining::Advice advice = [&] {
+    return what_fits_on_device(SectionSize(data), run.config, run.plan, free);
+  };
+  run.world.together([&] { GroupTraining(run, group, advice).train_all(data); });
   run.stop_if_interrupted();
   report_losses(run);
 }

@@ -1,0 +1,126 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <regex>
+
+#include "app/program.hpp"
+
+/// The program with a GPU, which the launcher plays (kernels/cuda/on_host).
+namespace stamarker::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// For the programs that start while it lives.
+class EnvironmentVariable {
+ public:
+  EnvironmentVariable(const char* name, const std::string& value) : name_(name) {
+    setenv(name, value.c_str(), 1);
+  }
+  ~EnvironmentVariable() { unsetenv(name_); }
+  EnvironmentVariable(const EnvironmentVariable&) = delete;
+  EnvironmentVariable& operator=(const EnvironmentVariable&) = delete;
+
+ private:
+  const char* name_;
+};
+
+class GpuProgram : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(
+        run_program(folder_.path(), {"simulate", "section.h5ad", "--n-spots", "2000", "--n-genes",
+                                     "120", "--n-domains", "3", "--svgs-per-domain", "20",
+                                     "--n-gradient-genes", "20", "--mean-counts", "100"})
+            .exit_code,
+        0);
+    write_text(folder_ / "run.yaml", R"(
+input: {path: section.h5ad}
+output: run
+domains: 3
+models: 3
+autoencoder: {hidden_dims: [128, 8], epochs: 2}
+compute: {device: cuda, threads: 1}
+)");
+  }
+  Outcome train(const std::string& output, std::vector<std::string> settings = {}) {
+    settings.insert(settings.begin(), "output=" + output);
+    std::vector<std::string> arguments{"train", "run.yaml"};
+    if (!std::filesystem::exists(folder_ / output / "prepared.h5")) {
+      Outcome prepared =
+          run_program(folder_.path(), {"prepare", "run.yaml", "--set", "output=" + output});
+      if (prepared.exit_code != 0) return prepared;
+    }
+    for (const std::string& setting : settings)
+      arguments.insert(arguments.end(), {"--set", setting});
+    return run_program(folder_.path(), arguments);
+  }
+  std::map<std::string, std::string> contents_of_model(const std::string& output, int m) {
+    return contents_of(folder_ / (output + "/models/model_00" + std::to_string(m) + ".h5"));
+  }
+
+  Scratch folder_;
+};
+
+TEST_F(GpuProgram, TrainsModelsSideBySideToTheBitsOfOneAtATime) {
+  const Outcome one = train("one", {"compute.models_in_flight=1"});
+  const Outcome three = train("three", {"compute.models_in_flight=3"});
+
+  ASSERT_EQ(one.exit_code, 0) << one.error;
+  ASSERT_EQ(three.exit_code, 0) << three.error;
+  EXPECT_THAT(one.out, HasSubstr("CUDA kernels on the host"));
+  for (int m = 0; m < 3; ++m) {
+    const auto model = contents_of_model("one", m);
+    EXPECT_FALSE(model.empty());
+    EXPECT_TRUE(model == contents_of_model("three", m)) << "model " << m;
+  }
+}
+
+/// What the message advises, as settings.
+std::vector<std::string> advice_in(const std::string& message) {
+  std::vector<std::string> settings;
+  const std::regex key("(compute\\.(?:tiles|models_in_flight|precision)): (\\w+)");
+  for (std::sregex_iterator at(message.begin(), message.end(), key), end; at != end; ++at)
+    settings.push_back((*at)[1].str() + "=" + (*at)[2].str());
+  return settings;
+}
+
+TEST_F(GpuProgram, SaysWhatWouldFitWhereMemoryRunsOutAndThatFits) {
+  struct Case {
+    const char *device_bytes, *advises;
+    std::vector<std::string> settings;
+  };
+  for (const Case& tried :
+       {Case{"6200000", "compute.tiles: ", {"compute.models_in_flight=1"}},
+        Case{"9000000", "compute.models_in_flight: 1 would fit", {"compute.models_in_flight=3"}},
+        Case{"6200000", "compute.models_in_flight: 1", {"compute.models_in_flight=3"}}}) {
+    const EnvironmentVariable memory("STM_DEVICE_BYTES", tried.device_bytes);
+
+    const Outcome refused = train("small", tried.settings);
+
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_EQ(refused.n_error_lines(), 1) << refused.error;
+    EXPECT_THAT(refused.error, HasSubstr(tried.advises));
+    std::vector<std::string> settings = tried.settings;
+    for (const std::string& advised : advice_in(refused.error)) settings.push_back(advised);
+    ASSERT_GT(settings.size(), tried.settings.size()) << refused.error;
+    settings.emplace_back("models=1");
+    const Outcome outcome = train("fits", settings);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+    std::filesystem::remove_all(folder_ / "fits");
+  }
+}
+
+TEST_F(GpuProgram, SaysThatNoCutFitsWhereTheExpressionAloneIsTooLarge) {
+  const EnvironmentVariable memory("STM_DEVICE_BYTES", "300000");
+
+  const Outcome refused = train("small");
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error, HasSubstr("no number of compute.tiles would fit"));
+  EXPECT_THAT(refused.error, HasSubstr("compute.tile_groups"));
+}
+
+}  // namespace
+}  // namespace stamarker::test
