@@ -33,9 +33,9 @@ struct Chain {
         tile(device_tile(*backend, random_section(n_spots, n_genes, density))),
         memory(*backend, extent_of(tile), n_hidden, n_latent),
         weights(*backend, std::span<const float>(initial_parameters(layout, 0, 0))),
-        gradient(*backend, layout.n_gradients() + n_hidden * n_hidden),
+        gradient(*backend, layout.n_gradients() + std::size_t{n_hidden} * n_hidden),
         moments(*backend, layout.n_moments()),
-        gram(*backend, n_hidden * n_hidden),
+        gram(*backend, std::size_t{n_hidden} * n_hidden),
         sums(*backend, 2),
         epoch(*backend, 1) {
     gradient.clear(), moments.clear(), sums.clear(), epoch.clear();
@@ -152,8 +152,8 @@ constexpr Operation operations[] = {
      }},  // dQ, dQ
     {"latent_backward", [](Chain& c) { c.backend->latent_backward(c.step); },
      [](const Sizes& s) -> Work {
-       return {4 * s.n * H * L, 12 * s.n * H};
-     },  // H1, H1, dO1 w
+       return {4 * s.n * H * L, 8 * s.n * H};
+     },  // H1, dO1 w
      [](const Sizes& s) -> Work {
        return {4 * s.k * H * L, 12 * s.k * H};
      }},

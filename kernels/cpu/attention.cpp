@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -45,14 +44,6 @@ void combine_rows(const StepView& step, int begin, int end, float* out) {
   rows::combine(0, end - begin, lists, step.z.data, step.z.n_cols, rows::Then::nothing, out);
 }
 
-/// Scores of one row, then alpha, in place. Shifted by the largest score, as every softmax is.
-void softmax_row(float* alpha, std::int64_t n) {
-  const float top = *std::max_element(alpha, alpha + n);
-  float total = 0;
-  for (std::int64_t e = 0; e < n; ++e) total += alpha[e] = fast_exp(alpha[e] - top);
-  for (std::int64_t e = 0; e < n; ++e) alpha[e] /= total;
-}
-
 /// d_alpha becomes g for rows begin .. end; score_dst becomes dd.
 void softmax_backward_rows(const StepView& step, int begin, int end) {
   const GraphView& graph = step.graph;
@@ -72,24 +63,12 @@ void softmax_backward_rows(const StepView& step, int begin, int end) {
   }
 }
 
-/// a_src += Y^T ds, a_dst += Y^T dd, by columns, so that each sum runs over spots in order.
-void add_attention_gradient(const StepView& step) {
-  constexpr int n_columns = rows::tile_width;
-  const int width = step.y.n_cols;
-  for_row_blocks(
-      width,
-      [&](int begin, int end) {
-        std::array<double, n_columns> src{}, dst{};
-        rows::add_weighted_columns(step.tile.n_spots, step.score_src.data, step.y.data + begin,
-                                   width, end - begin, src.data());
-        rows::add_weighted_columns(step.tile.n_attending, step.score_dst.data, step.y.data + begin,
-                                   width, end - begin, dst.data());
-        for (int k = begin; k < end; ++k) {
-          step.gradient.a_src.data[k] += static_cast<float>(src[k - begin]);
-          step.gradient.a_dst.data[k] += static_cast<float>(dst[k - begin]);
-        }
-      },
-      n_columns);
+/// out += the sum of the rows of parts [n_parts, n], in order.
+void add_parts(const std::vector<double>& parts, DeviceSpan<float> out) {
+  std::vector<double> total(out.size);
+  for (std::size_t at = 0; at < parts.size(); at += out.size)
+    for (std::size_t k = 0; k < out.size; ++k) total[k] += parts[at + k];
+  for (std::size_t k = 0; k < out.size; ++k) out.data[k] += static_cast<float>(total[k]);
 }
 
 }  // namespace
@@ -102,13 +81,24 @@ void CpuBackend::attend(const StepView& step) {
     rows::dots(begin, std::min(end, graph.n_rows), step.y.data, width, step.weights.a_dst.data,
                step.score_dst.data);
   });
+  const std::int64_t* start = graph.row_start.data;
   for_row_blocks(graph.n_rows, [&](int begin, int end) {
+    float* const alpha = step.alpha.data;
+    const auto n_edges = static_cast<std::size_t>(start[end] - start[begin]);
+    for (int i = begin; i < end; ++i)
+      for (std::int64_t e = start[i]; e < start[i + 1]; ++e)
+        alpha[e] = step.score_src.data[graph.source.data[e]] + step.score_dst.data[i];
+    rows::attention_scores(n_edges, step.attention, alpha + start[begin]);
+    for (int i = begin; i < end; ++i) {  // shifted by the largest score, as every softmax is
+      const float top = *std::max_element(alpha + start[i], alpha + start[i + 1]);
+      for (std::int64_t e = start[i]; e < start[i + 1]; ++e) alpha[e] -= top;
+    }
+    rows::exp_in_place(n_edges, alpha + start[begin]);
     for (int i = begin; i < end; ++i) {
-      const std::int64_t first = graph.row_start.data[i], last = graph.row_start.data[i + 1];
-      for (std::int64_t e = first; e < last; ++e)
-        step.alpha.data[e] = attention_score(
-            step.attention, step.score_src.data[graph.source.data[e]] + step.score_dst.data[i]);
-      softmax_row(step.alpha.data + first, last - first);
+      float total = 0;
+      for (std::int64_t e = start[i]; e < start[i + 1]; ++e) total += alpha[e];
+      const float share = 1 / total;
+      for (std::int64_t e = start[i]; e < start[i + 1]; ++e) alpha[e] *= share;
     }
   });
 }
@@ -172,48 +162,68 @@ void CpuBackend::decoder_backward(const StepView& step) {
 
 void CpuBackend::latent_backward(const StepView& step) {
   if (step.single_source) return latent_backward_drawn(step);
-  if (step.gradient.w2.data != nullptr) add_transposed_product(step.h1, step.d_z, step.gradient.w2);
-  for_row_blocks(
-      step.graph.n_rows,
-      [&](int begin, int end) {
-        std::vector<float> d_h1(n_values(step.h1, begin, end));
-        gemm(Transpose::no, Transpose::yes, end - begin, step.h1.n_cols, step.d_z.n_cols, 1,
-             row_of(step.d_z, begin), step.d_z.n_cols, step.weights.w2.data, step.weights.w2.n_cols,
-             0, d_h1.data(), step.h1.n_cols);
-        rows::times_elu_slope(d_h1.size(), d_h1.data(), row_of(step.h1, begin));
-      },
-      /*block=*/64);  // so that d_h1 stays in the second-level cache
+  const int n_rows = step.graph.n_rows, width = step.h1.n_cols, n_latent = step.d_z.n_cols;
+  constexpr int rows_in_turn =
+      4096;  // of H1, 8 MB: the second product finds them in the last cache
+  for (int first = 0; first < n_rows; first += rows_in_turn) {
+    const int n = std::min(rows_in_turn, n_rows - first);
+    if (step.gradient.w2.data != nullptr)
+      add_transposed_product({row_of(step.h1, first), n, width},
+                             {row_of(step.d_z, first), n, n_latent}, step.gradient.w2);
+    for_row_blocks(
+        n,
+        [&](int begin, int end) {
+          const int row = first + begin;
+          std::vector<float> d_h1(n_values(step.h1, begin, end));
+          gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1,
+               row_of(step.d_z, row), n_latent, step.weights.w2.data, n_latent, 0, d_h1.data(),
+               width);
+          rows::times_elu_slope(d_h1.size(), d_h1.data(), row_of(step.h1, row));
+        },
+        /*block=*/rows_in_cache);
+  }
 }
 
 void CpuBackend::encoder_backward(const StepView& step) {
   if (step.single_source) return;  // latent_backward has left dY of the drawn rows in h1
   const GraphView& graph = step.graph;
-  const int width = step.y.n_cols;
-  if (!step.single_source) {
-    for_row_blocks(graph.n_rows, [&](int begin, int end) {
-      rows::edge_dots(begin, end, graph.row_start.data, graph.source.data, step.h1.data,
-                      step.y.data, width, rows::Store::add, step.d_alpha.data);
-    });
-    for_row_blocks(graph.n_rows,
-                   [&](int begin, int end) { softmax_backward_rows(step, begin, end); });
-    for_row_blocks(step.tile.n_spots, [&](int begin, int end) {
-      for (int j = begin; j < end; ++j) {
-        float total = 0;
-        for (std::int64_t t = graph.target_start.data[j]; t < graph.target_start.data[j + 1]; ++t)
-          total += step.d_alpha.data[graph.edge.data[t]];
-        step.score_src.data[j] = total;
-      }
-    });
-    if (step.gradient.a_src.data != nullptr) add_attention_gradient(step);
-  }
-  for_row_blocks(step.tile.n_spots, [&](int begin, int end) {
-    rows::combine(begin, end, columns_of(step, no_limit), step.h1.data, width, rows::Then::nothing,
-                  step.y.data);
-    if (step.single_source) return;
-    rows::add_scaled(begin, end, step.score_src.data, step.weights.a_src.data, width, step.y.data);
-    rows::add_scaled(begin, std::min(end, graph.n_rows), step.score_dst.data,
-                     step.weights.a_dst.data, width, step.y.data);
+  const int width = step.y.n_cols, n_rows = graph.n_rows, n_spots = step.tile.n_spots;
+  for_row_blocks(n_rows, [&](int begin, int end) {
+    rows::edge_dots(begin, end, graph.row_start.data, graph.source.data, step.h1.data, step.y.data,
+                    width, rows::Store::add, step.d_alpha.data);
+    softmax_backward_rows(step, begin, end);
   });
+  // Y of a block leaves the cache only as dY: a_src += Y^T ds, a_dst += Y^T dd, then dY.
+  const bool wants_attention = step.gradient.a_src.data != nullptr;
+  const std::size_t n_parts = (n_spots + rows_in_cache - 1) / rows_in_cache;
+  std::vector<double> src(wants_attention ? n_parts * width : 0), dst(src.size());
+  for_row_blocks(
+      n_spots,
+      [&](int begin, int end) {
+        for (int j = begin; j < end; ++j) {
+          float total = 0;
+          for (std::int64_t t = graph.target_start.data[j]; t < graph.target_start.data[j + 1]; ++t)
+            total += step.d_alpha.data[graph.edge.data[t]];
+          step.score_src.data[j] = total;
+        }
+        const int attending = std::min(end, n_rows);
+        if (wants_attention) {
+          const std::size_t part = static_cast<std::size_t>(begin / rows_in_cache) * width;
+          rows::add_weighted_rows(begin, end, step.score_src.data, step.y.data, width, &src[part]);
+          rows::add_weighted_rows(begin, attending, step.score_dst.data, step.y.data, width,
+                                  &dst[part]);
+        }
+        rows::combine(begin, end, columns_of(step, no_limit), step.h1.data, width,
+                      rows::Then::nothing, step.y.data);
+        rows::add_scaled(begin, end, step.score_src.data, step.weights.a_src.data, width,
+                         step.y.data);
+        rows::add_scaled(begin, attending, step.score_dst.data, step.weights.a_dst.data, width,
+                         step.y.data);
+      },
+      rows_in_cache);
+  if (!wants_attention) return;
+  add_parts(src, step.gradient.a_src);
+  add_parts(dst, step.gradient.a_dst);
 }
 
 }  // namespace stamarker

@@ -25,7 +25,7 @@ inline std::size_t row(int i, int width) { return static_cast<std::size_t>(i) * 
 inline void fetch(const float* p, int n) {
   for (int k = 0; k < n; k += 16) __builtin_prefetch(p + k);
 }
-constexpr int rows_ahead = 8;  // of a tile: main memory answers after some 100 ns
+constexpr int rows_ahead = 16;  // main memory answers after some 100 ns
 
 inline float weight_of(const Lists& lists, std::int64_t e) {
   if (lists.weight == nullptr) return 1;
@@ -100,6 +100,7 @@ void combine(int first, int last, const Lists& lists, const float* in, int width
       std::int64_t end = begin;
       while (end < lists.start[i + 1] && lists.index[end] < lists.limit) ++end;
       int c = 0;
+      fetch(in + row(i + rows_ahead, width), width);
       for (; c + lanes * chunk <= width; c += lanes * chunk)
         combine_columns<lanes, chunk>(lists, begin, end, in, width, c, to);
       if (width >= lanes) {  // the last ones overlap those before
@@ -122,6 +123,7 @@ void edge_dots(int first, int last, const std::int64_t* start, const std::int32_
   with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
     const RestOfRow<lanes> rest(width);
     for (int i = first; i < last; ++i) {
+      fetch(b + row(i + rows_ahead, width), width);
       for (std::int64_t e = start[i]; e < start[i + 1]; ++e) {
         const float value =
             dot_in_float<lanes>(a + row(i, width), b + row(index[e], width), width, rest);
@@ -188,6 +190,11 @@ void dots(int first, int last, const float* in, int width, const float* a, float
   for (std::size_t k = 0; k < n; ++k) x[k] = fast_exp(x[k]);
 }
 
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void attention_scores(
+    std::size_t n, Attention f, float* x) {
+  for (std::size_t k = 0; k < n; ++k) x[k] = attention_score(f, x[k]);
+}
+
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void scale(
     std::size_t n, float factor, const float* __restrict in, float* __restrict out) {
   for (std::size_t k = 0; k < n; ++k) out[k] = factor * in[k];
@@ -203,14 +210,25 @@ void dots(int first, int last, const float* in, int width, const float* a, float
   }
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void add_weighted_columns(
-    int n_rows, const float* scalar, const float* in, int width, int n_cols,
-    double* __restrict sum) {
-  for (int i = 0; i < n_rows; ++i) {
-    const float* from = in + row(i, width);
-    const double s = scalar[i];
-    for (int k = 0; k < n_cols; ++k) sum[k] += s * from[k];
-  }
+void add_weighted_rows(int first, int last, const float* scalar, const float* in, int width,
+                       double* sum) {
+  with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
+    constexpr int step = lanes * chunk;
+    int c = 0;
+    for (; c + step <= width; c += step) {
+      Vector<lanes> part[chunk] = {};
+      for (int i = first; i < last; ++i) {
+        fetch(in + row(i + rows_ahead, width) + c, step);
+        for (int k = 0; k < chunk; ++k)
+          part[k] += scalar[i] * vecs<lanes>(in + row(i, width) + c)[k];
+      }
+      for (int k = 0; k < chunk; ++k)
+        for (int l = 0; l < lanes; ++l) sum[c + k * lanes + l] += part[k][l];
+    }
+    for (int i = first; i < last; ++i)
+      for (int k = c; k < width; ++k)
+        sum[k] += static_cast<double>(scalar[i]) * in[row(i, width) + k];
+  });
 }
 
 [[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void pack_tile(

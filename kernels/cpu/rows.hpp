@@ -45,15 +45,18 @@ void elu_in_place(std::size_t n, float* h);
 /// x = exp(x), see fast_exp.
 void exp_in_place(std::size_t n, float* x);
 
+/// x = attention_score(f, x).
+void attention_scores(std::size_t n, Attention f, float* x);
+
 /// out = factor in.
 void scale(std::size_t n, float factor, const float* in, float* out);
 
 /// row_i += s a for rows first .. last - 1, with s = scalar[i].
 void add_scaled(int first, int last, const float* scalar, const float* a, int width, float* out);
 
-/// sum_k += scalar_i in_ik over rows i = 0 .. n_rows - 1, `n_cols` columns of rows `width` apart.
-void add_weighted_columns(int n_rows, const float* scalar, const float* in, int width, int n_cols,
-                          double* sum);
+/// sum_k += sum_i scalar_i in_ik over rows first .. last - 1: few, for they are added in float.
+void add_weighted_rows(int first, int last, const float* scalar, const float* in, int width,
+                       double* sum);
 
 /// out [n_rows, 128] = columns first .. first + 127 of rows index[0], index[1] ... of in [., width]
 /// (null: 0, 1, ...), 0 beyond its width.
