@@ -4,14 +4,10 @@ mpirun starts in the first namespace and reaches the second by a launch agent in
 has the bits of the same run without namespaces, and the cable's counter shows that ranks talked through it.
 """
 import json
-import os
-import shutil
 import subprocess
-import sys
 
-from runs import MPIRUN, Section, check_files, expect, expect_same_result, skip
+from runs import MPIRUN, Section, check_files, enter_own_namespaces, expect, expect_same_result, skip
 
-NEEDED = ("unshare", "nsenter", "ip", "hostname")
 HERE, THERE = "192.0.2.1", "192.0.2.2"  # of TEST-NET-1, which no network routes
 
 WAYS = {"models": ("autoencoder.epochs=200",),
@@ -59,18 +55,7 @@ def bytes_through_cable() -> int:
 
 
 def main():
-    missing = [name for name in NEEDED if not shutil.which(name)]
-    if os.geteuid() != 0:
-        skip("namespaces: needs root, to make networks")
-    if missing:
-        skip(f"namespaces: no {', '.join(missing)}; apt-get install iproute2 util-linux hostname")
-    if os.environ.get("STM_OWN_NAMESPACES") != "yes":
-        os.environ["STM_OWN_NAMESPACES"] = "yes"
-        spaces = ["unshare", "--net", "--uts", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        if subprocess.run([*spaces, "true"], capture_output=True).returncode != 0:
-            skip("namespaces: this machine allows none")
-        os.execvp("unshare", [*spaces, sys.executable, *sys.argv])  # killed with it: --kill-child
-
+    enter_own_namespaces("namespaces", ("nsenter", "hostname"), "hostname", "to make networks", "--uts")
     host = SecondHost()
     with Section() as section:
         for name, settings in WAYS.items():

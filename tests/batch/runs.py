@@ -41,6 +41,23 @@ def skip(reason: str) -> None:
     sys.exit(77)
 
 
+def enter_own_namespaces(test: str, needed: tuple, packages: str, purpose: str, *more: str) -> None:
+    """Goes on in namespaces of network, mounts and processes (and `more`, options of unshare) that belong to
+    this test alone; whatever it starts ends with them. Skips where that cannot be."""
+    missing = [name for name in (*needed, "unshare", "ip") if not shutil.which(name)]
+    if os.geteuid() != 0:
+        skip(f"{test}: needs root, {purpose}")
+    if missing:
+        skip(f"{test}: no {', '.join(missing)}; apt-get install {packages} iproute2 util-linux")
+    if os.environ.get("STM_OWN_NAMESPACES") == "yes":
+        return
+    os.environ["STM_OWN_NAMESPACES"] = "yes"
+    spaces = ["unshare", "--net", *more, "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
+    if subprocess.run([*spaces, "true"], capture_output=True).returncode != 0:
+        skip(f"{test}: this machine allows no namespaces")
+    os.execvp("unshare", [*spaces, sys.executable, *sys.argv])  # killed with it: --kill-child
+
+
 def expect(holds: bool, what: str) -> None:
     if not holds:
         raise AssertionError(what)

@@ -7,16 +7,14 @@ test alone: nothing outside is seen or reached, and nothing stays.
 import os
 import pathlib
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 
-from runs import ENVIRONMENT, PROGRAM, Section, check_files, expect, expect_same_result, is_program, send, skip
+from runs import (ENVIRONMENT, PROGRAM, Section, check_files, enter_own_namespaces, expect, expect_same_result,
+                  is_program, send, skip)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NEEDED = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "unshare", "ip")
 PATIENCE_S = 300
 
 CONFIG = """\
@@ -220,17 +218,8 @@ def run_array(slurm, section):
 
 
 def main():
-    missing = [name for name in NEEDED if not shutil.which(name)]
-    if os.geteuid() != 0:
-        skip("Slurm: needs root, to start its daemons in namespaces of their own")
-    if missing:
-        skip(f"Slurm: no {', '.join(missing)}; apt-get install slurm-wlm munge iproute2 util-linux")
-    if os.environ.get("STM_OWN_NAMESPACES") != "yes":
-        os.environ["STM_OWN_NAMESPACES"] = "yes"
-        spaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
-        if subprocess.run([*spaces, "true"], capture_output=True).returncode != 0:
-            skip("Slurm: this machine allows no namespaces")
-        os.execvp("unshare", [*spaces, sys.executable, *sys.argv])  # killed with it: --kill-child
+    enter_own_namespaces("Slurm", ("munged", "slurmctld", "slurmd", "sbatch", "srun"), "slurm-wlm munge",
+                         "to start its daemons in namespaces of their own")
     # Loopback, and one address more: without it getaddrinfo finds no network at all.
     for words in ("link set lo up", "link add stm0 type veth peer name stm1", "addr add 192.0.2.1/24 dev stm0",
                   "link set stm0 up"):

@@ -1,11 +1,14 @@
 #include "app/commands/simulate_command.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 
 #include "app/run/log.hpp"
+#include "base/error.hpp"
 #include "io/section_file.hpp"
 
 namespace stamarker {
@@ -29,6 +32,23 @@ std::vector<std::string> domain_names(int n_domains) {
   return names;
 }
 
+/// An option whose values have names; its help shows the default's, as that of other options.
+template <class Enum>
+void add_choice(CLI::App& command, const char* name, Enum& value, const char* meaning,
+                const std::map<std::string, Enum>& choices) {
+  const auto found =
+      std::ranges::find_if(choices, [&](const auto& choice) { return choice.second == value; });
+  expects(found != choices.end(), "a default that has a name");
+  std::vector<std::string> names;
+  for (const auto& [text, code] : choices) names.push_back(text);
+  command
+      .add_option_function<std::string>(
+          name, [&value, choices](const std::string& text) { value = choices.at(text); }, meaning)
+      ->check(CLI::IsMember(names).description(""))
+      ->type_name(fmt::format("{}", fmt::join(names, "|")))
+      ->default_str(found->first);
+}
+
 }  // namespace
 
 void add_simulate_options(CLI::App& command, SimulateArguments& arguments) {
@@ -41,12 +61,10 @@ void add_simulate_options(CLI::App& command, SimulateArguments& arguments) {
   option("--n-spots", o.n_spots, "spots; hexagonal: rounded up to fill the last row");
   option("--n-genes", o.n_genes, "genes");
   option("--n-domains", o.n_domains, "domains");
-  command.add_option("--layout", o.layout, "of the spots: hexagonal (as Visium) or random")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, SpotLayout>{
-          {"hexagonal", SpotLayout::hexagonal}, {"random", SpotLayout::random}}));
-  command.add_option("--shape", o.shape, "of the domains: layers (as the cortex) or blobs")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, DomainShape>{
-          {"layers", DomainShape::layers}, {"blobs", DomainShape::blobs}}));
+  add_choice(command, "--layout", o.layout, "of the spots: hexagonal (as Visium) or random",
+             {{"hexagonal", SpotLayout::hexagonal}, {"random", SpotLayout::random}});
+  add_choice(command, "--shape", o.shape, "of the domains: layers (as the cortex) or blobs",
+             {{"layers", DomainShape::layers}, {"blobs", DomainShape::blobs}});
   option("--spacing-um", o.spacing_um, "micrometres between neighbouring spots");
   option("--svgs-per-domain", o.svgs_per_domain, "genes raised in each domain");
   option("--fold-change", o.fold_change, "of such a gene inside its domain");
