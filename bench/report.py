@@ -59,6 +59,50 @@ def ratios(read):
     return lines
 
 
+def mebibytes(cost):
+    return f"{cost['peak_bytes'] / 2**20:.0f}"
+
+
+def prepare(read):
+    ours, peer = read["ours"], read["peer"]
+    lines = [f"{read['spots']} spots x {read['genes']} genes, {read['threads']} threads, medians of {read['turns']}.", "",
+             "| | ours | scanpy | ratio | scanpy without reading | ratio |", "|---|---|---|---|---|---|"]
+    for name, key in (("wall time, s", "seconds"), ("processor time, s", "cpu_seconds")):
+        steps = peer[f"steps_{key}"]
+        lines.append(f"| {name} | {ours[key]:.2f} | {peer[key]:.2f} | {peer[key] / ours[key]:.1f} | {steps:.2f} | "
+                     f"{steps / ours[key]:.1f} |")
+    lines.append(f"| peak memory, MiB | {mebibytes(ours)} | {mebibytes(peer)} | "
+                 f"{peer['peak_bytes'] / ours['peak_bytes']:.1f} | | |")
+    return lines
+
+
+def mclust(read):
+    lines = ["| points x 30 | ours, s a start | R's mclust, s a start | ratio | best log-likelihood of ours | of mclust |",
+             "|---|---|---|---|---|---|"]
+    for r in read:
+        lines.append(f"| {r['spots']} | {r['ours']:.3f} | {r['peer']:.3f} | {r['peer'] / r['ours']:.1f} | "
+                     f"{r['best']['ours']:.1f} | {r['best']['mclust']:.1f} |")
+    return lines
+
+
+def pipeline(read):
+    lines = []
+    for r in read:
+        lines += [f"{r['spots']} spots, {r['models']} models, {r['threads']} threads; ours trained {r['our_epochs']} "
+                  "epochs, `e`: extrapolated.", "",
+                  "| stage | ours, s | public, s | ratio | ours, s of processor | public | ratio | ours, GiB | public | "
+                  "ratio |", "|---|---|---|---|---|---|---|---|---|---|"]
+        for stage, row in r["rows"].items():
+            ours, peer = row["ours"], row["peer"]
+            cells = []
+            for key, unit in (("seconds", 1), ("cpu_seconds", 1), ("peak_bytes", 2**30)):
+                cells += [f"{cost[key] / unit:.3g}{' e' if key in cost['extrapolated'] else ''}" for cost in (ours, peer)]
+                cells.append(f"{peer[key] / ours[key]:.1f}" if peer[key] else "")
+            lines.append(f"| {stage} | {' | '.join(cells)} |")
+        lines.append("")
+    return lines[:-1]
+
+
 def growth(read):
     lines = ["| spots | tiles | profile | s an epoch | us a spot | peak MiB |", "|---|---|---|---|---|---|"]
     for r in read:
@@ -69,11 +113,13 @@ def growth(read):
 
 def main():
     page = PAGE.read_text()
-    for part in (operations, growth, ratios):
-        file = RESULTS / f"{part.__name__}.json"
+    parts = {"operations": operations, "growth": growth, "ratios": ratios, "consensus": ratios,
+             "prepare": prepare, "mclust": mclust, "pipeline": pipeline}
+    for name, part in parts.items():
+        file = RESULTS / f"{name}.json"
         if not file.exists():
             continue
-        begin, end = f"<!-- {part.__name__}: by scripts/bench -->\n", f"<!-- end of {part.__name__} -->\n"
+        begin, end = f"<!-- {name}: by scripts/bench -->\n", f"<!-- end of {name} -->\n"
         head, _, rest = page.partition(begin)
         tail = rest.partition(end)[2]
         table = [provenance(), "", *part(json.loads(file.read_text()))]

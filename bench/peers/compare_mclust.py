@@ -38,9 +38,11 @@ def compare(program, n_points, n_turns, folder):
               for name, runs in (("ours", ours), ("mclust", theirs))}
     best = {name: max(run["log_likelihood"] for run in runs)
             for name, runs in (("ours", ours), ("mclust", theirs))}
+    record = {"spots": n_points, "turns": n_turns, "ours": median["ours"], "peer": median["mclust"], "best": best}
     print(f"{n_points} x 30: a start takes {median['ours']:.3f} s, mclust's {median['mclust']:.3f} s, "
           f"ratio {median['mclust'] / median['ours']:.1f}; best log-likelihood {best['ours']:.1f}, "
           f"mclust's {best['mclust']:.1f} of {n_turns}", flush=True)
+    return record
 
 
 def main():
@@ -48,6 +50,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[4000, 25000])
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--json", type=pathlib.Path, help="file for the numbers")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
     arguments = parser.parse_args()
     program = arguments.build / "bench/mixture_time"
@@ -56,8 +59,9 @@ def main():
     if shutil.which("Rscript") is None:
         sys.exit("compare_mclust: no Rscript (apt-get install r-base-core r-cran-mclust)")
     with tempfile.TemporaryDirectory() as folder:
-        for n_points in arguments.sizes:
-            compare(program, n_points, arguments.turns, folder)
+        records = [compare(program, n_points, arguments.turns, folder) for n_points in arguments.sizes]
+    if arguments.json:
+        arguments.json.write_text(json.dumps(records, indent=1) + "\n")
 
 
 if __name__ == "__main__":

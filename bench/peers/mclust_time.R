@@ -6,5 +6,5 @@ points <- matrix(readBin(arguments[1], "numeric", n_values, size = 4), ncol = 30
 set.seed(as.integer(arguments[2]))
 # One start, from at most 2000 points as mclust does by itself (mclust.options("subset")).
 time <- system.time(fit <- Mclust(points, G = 7, modelNames = "EEE", verbose = FALSE))
-cat(sprintf('{"cpu_s": %.6f, "log_likelihood": %.6f}\n',
+cat(sprintf('{"seconds": %.6f, "cpu_s": %.6f, "log_likelihood": %.6f}\n', time[["elapsed"]],
             time[["user.self"]] + time[["sys.self"]], fit$loglik))

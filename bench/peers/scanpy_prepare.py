@@ -47,8 +47,9 @@ def scanpy_steps(section):
     read = clock()
     data = steps(sc, data)
     end = clock()
-    print(json.dumps({"wall": end[0] - start[0], "cpu": end[1] - start[1],
-                      "steps_wall": end[0] - read[0], "steps_cpu": end[1] - read[1],
+    print(json.dumps({"seconds": end[0] - start[0], "cpu_seconds": end[1] - start[1],
+                      "steps_seconds": end[0] - read[0], "steps_cpu_seconds": end[1] - read[1],
+                      "peak_bytes": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
                       "genes": sorted(data.var_names)}))
 
 
@@ -67,13 +68,16 @@ def run_ours(program, section, folder, threads):
     config.write_text(f"input: {{path: {section}}}\noutput: {folder}/run\ndomains: 6\n"
                       f"prepare: {{min_cells: {MIN_CELLS}, n_top_genes: {N_TOP}}}\n"
                       f"compute: {{threads: {threads}}}\n")
-    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([program, "prepare", config, "--overwrite"], check=True, stdout=subprocess.DEVNULL)
-    after, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter() - start
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    start = time.perf_counter()
+    process = subprocess.Popen([program, "prepare", config, "--overwrite"], stdout=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - start
+    if status != 0:
+        sys.exit("scanpy_prepare: stamarker prepare failed")
     with h5py.File(folder / "run/prepared.h5") as file:
         genes = sorted(name.decode() for name in file["gene_names"][:])
-    return {"wall": wall, "cpu": cpu, "genes": genes}
+    return {"seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_bytes": 1024 * used.ru_maxrss,
+            "genes": genes}
 
 
 def main():
@@ -82,6 +86,7 @@ def main():
     options.add_argument("--genes", type=int, default=20_000)
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options.add_argument("--json", type=pathlib.Path, help="file for the numbers")
     options.add_argument("--program", default=ROOT / "build/release/stamarker")
     options.add_argument("--scanpy", metavar="SECTION", help="run scanpy's steps alone and print JSON")
     options = options.parse_args()
@@ -99,15 +104,19 @@ def main():
             theirs.append(run_scanpy(str(section), options.threads))
             assert ours[-1]["genes"] == theirs[-1]["genes"], "other genes were selected"
 
-    def median(runs, key):
-        return statistics.median(run[key] for run in runs)
+    def medians(runs):
+        return {key: statistics.median(run[key] for run in runs) for key in runs[0] if key != "genes"}
 
+    mine, other = medians(ours), medians(theirs)
     print(f"{options.spots} spots x {options.genes} genes, {options.threads} threads, "
           f"median of {options.repeats}, the same {len(ours[0]['genes'])} genes")
-    for key in ("wall", "cpu"):
-        mine = median(ours, key)
-        print(f"{key:5} ours {mine:7.2f} s   scanpy {median(theirs, key):7.2f} s (x {median(theirs, key) / mine:.1f})"
-              f"   scanpy's steps {median(theirs, 'steps_' + key):7.2f} s (x {median(theirs, 'steps_' + key) / mine:.1f})")
+    for key in ("seconds", "cpu_seconds"):
+        print(f"{key:11} ours {mine[key]:7.2f}   scanpy {other[key]:7.2f} (x {other[key] / mine[key]:.1f})"
+              f"   scanpy's steps {other['steps_' + key]:7.2f} (x {other['steps_' + key] / mine[key]:.1f})")
+    print(f"peak memory ours {mine['peak_bytes'] / 2**20:.0f} MiB   scanpy {other['peak_bytes'] / 2**20:.0f} MiB")
+    if options.json:
+        options.json.write_text(json.dumps({"spots": options.spots, "genes": options.genes, "threads": options.threads,
+                                            "turns": options.repeats, "ours": mine, "peer": other}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -25,6 +25,11 @@ PROFILES = {
 }
 
 
+def classifier(profile, n_latent, n_classes):
+    return torch.nn.Sequential(torch.nn.Linear(n_latent, 30), PROFILES[profile]["between"](),
+                               torch.nn.Linear(30, n_classes))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -48,8 +53,7 @@ def main():
     n_test = int(TEST_SHARE * len(z))
     test, train = order[:n_test], order[n_test:]
     weight = (1.0 / torch.bincount(label[train], minlength=n_classes))[label[train]]
-    model = torch.nn.Sequential(torch.nn.Linear(z.shape[1], 30), profile["between"](),
-                                torch.nn.Linear(30, n_classes)).to(device)
+    model = classifier(arguments.profile, z.shape[1], n_classes).to(device)
     adam = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.StepLR(adam, 250, 0.5)
 

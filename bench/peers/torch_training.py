@@ -47,12 +47,16 @@ class AutoEncoder(torch.nn.Module):
         else:
             self.decoder_w1, self.decoder_w2 = self.w1, self.w2
 
-    def forward(self, x, source, target):
+    def encode(self, x, source, target):
+        """The embedding, and the attention of each edge."""
         y = x @ self.w1
         scores = self.phi((y @ self.a_src)[source] + (y @ self.a_dst)[target])
         alpha = edge_softmax(scores, target, len(x))
         h1 = torch.nn.functional.elu(aggregate(y, alpha, source, target))
-        z = h1 @ self.w2
+        return h1 @ self.w2, alpha
+
+    def forward(self, x, source, target):
+        z, alpha = self.encode(x, source, target)
         h3 = torch.nn.functional.elu(aggregate(z @ self.decoder_w2.T, alpha, source, target))
         return h3 @ self.decoder_w1.T
 
