@@ -26,11 +26,8 @@ def provenance():
         elif found:
             processor += ", AVX-512" if "avx512f" in found[2] else ""
             break
-    return f"Commit {commit}; {processor}, one core of {len_of_affinity()}."
-
-
-def len_of_affinity():
-    return pathlib.Path("/proc/cpuinfo").read_text().count("processor\t:")
+    n_cores = pathlib.Path("/proc/cpuinfo").read_text().count("processor\t:")
+    return f"Commit {commit}; {processor}, {n_cores} cores."
 
 
 def operations(read):
