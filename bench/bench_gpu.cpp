@@ -93,7 +93,7 @@ class StepCase {
            TiedUpdate update)
       : backend(on),
         layout{data.n_genes(), options.hidden, options.latent, update},
-        tile(on, whole_section(data), data.expression),
+        tile(on, whole_section(data), ExpressionInMemory(data.expression)),
         memory(on, extent_of(tile), options.hidden, options.latent),
         weights(on, std::span<const float>(initial_parameters(layout, 0, 0))),
         gradient(on, layout.n_gradients()),

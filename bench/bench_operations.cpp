@@ -54,7 +54,7 @@ struct Chain {
     std::iota(all.begin(), all.end(), 0);
     Tile whole = make_tile(data.graph, all, Halo::sources);
     order_in_space(data.coordinates, whole);
-    return {on, whole, data.expression};
+    return {on, whole, ExpressionInMemory(data.expression)};
   }
   static TileExtent extent_of(const DeviceTile& of) {
     TileExtent extent;

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,8 @@ class MatrixRows {
   int n_rows() const { return static_cast<int>(n_rows_); }  // of the whole matrix
   int n_cols() const { return static_cast<int>(n_cols_); }
   Block mine() const { return mine_; }
+  /// Of a CSR matrix: where the entries of each row of mine() begin in the file, [rows + 1].
+  std::span<const std::int64_t> row_start() const { return row_start_; }
   /// One past the last row of the block that begins at `first`: at most `most_entries` entries, at
   /// least one row.
   int end_of_block(int first, std::int64_t most_entries) const;

@@ -43,6 +43,8 @@ struct Subset {
 Subset take(std::span<const float> embedding, int n_latent, std::span<const std::int32_t> domain,
             std::span<const std::int32_t> spots) {
   Subset subset;
+  subset.z.reserve(spots.size() * n_latent);
+  subset.label.reserve(spots.size());
   for (const std::int32_t i : spots) {
     const auto row = embedding.subspan(static_cast<std::size_t>(i) * n_latent, n_latent);
     subset.z.insert(subset.z.end(), row.begin(), row.end());

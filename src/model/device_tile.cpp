@@ -12,15 +12,16 @@ struct DeviceTile::HostParts {
 
 namespace {
 
-std::vector<std::int32_t> all_columns(int n) {
-  std::vector<std::int32_t> columns(static_cast<std::size_t>(n));
-  std::iota(columns.begin(), columns.end(), 0);
-  return columns;
+double squared_norm(const SparseRows& x, int n_rows) {
+  double sum = 0;
+  for (std::int64_t k = 0; k < x.row_start[n_rows]; ++k)
+    sum += static_cast<double>(x.value[k]) * x.value[k];
+  return sum;
 }
 
 }  // namespace
 
-DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const SparseRows& expression)
+DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const ExpressionRows& expression)
     : DeviceTile(backend, tile, [&] {
         HostParts parts;
         parts.target_start.assign(static_cast<std::size_t>(tile.n_spots()) + 1, 0);
@@ -37,7 +38,7 @@ DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const SparseRows& exp
             parts.edge[to] = e;
           }
         }
-        parts.x = submatrix(expression, tile.spots, all_columns(expression.n_cols));
+        parts.x = expression.rows(tile.spots);
         if (backend.wants_transposed()) parts.xt = transposed(parts.x);
         return parts;
       }()) {}
@@ -47,6 +48,7 @@ DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const HostParts& part
       n_attending_(tile.n_attending),
       n_spots_(tile.n_spots()),
       n_genes_(parts.x.n_cols),
+      squared_expression_(squared_norm(parts.x, tile.n_own)),
       spots_(tile.spots),
       spot_(backend, std::span<const std::int32_t>(tile.spots)),
       row_start_(backend, std::span<const std::int64_t>(tile.row_start)),

@@ -2,7 +2,7 @@
 #include <memory>
 #include <span>
 
-#include "data/dataset.hpp"
+#include "data/expression_rows.hpp"
 #include "data/tiles.hpp"
 #include "kernels/buffer.hpp"
 
@@ -12,10 +12,12 @@ namespace stamarker {
 /// backend wants, uploaded to it.
 class DeviceTile {
  public:
-  DeviceTile(Backend& backend, const Tile& tile, const SparseRows& expression);
+  DeviceTile(Backend& backend, const Tile& tile, const ExpressionRows& expression);
 
   TileView view() const;
   std::span<const std::int32_t> own_spots() const { return {spots_.data(), std::size_t(n_own_)}; }
+  /// Sum of the squared expression of the own spots.
+  double squared_expression() const { return squared_expression_; }
   std::int64_t n_edges() const { return static_cast<std::int64_t>(source_.size()); }
 
  private:
@@ -25,6 +27,7 @@ class DeviceTile {
   SparseView xt_view() const;
 
   int n_own_, n_attending_, n_spots_, n_genes_;
+  double squared_expression_;
   std::vector<std::int32_t> spots_;
   Buffer<std::int32_t> spot_;
   Buffer<std::int64_t> row_start_, target_start_, edge_;

@@ -60,17 +60,21 @@ void model_saliency(Backend& backend, const DeviceTile& tile, StepMemory& memory
 
 int saliency_tiles(int n_spots) { return (n_spots + spots_per_tile - 1) / spots_per_tile; }
 
-TileSaliency tile_saliency(Backend& backend, const PreparedData& data, int tile,
+std::vector<std::vector<std::int32_t>> saliency_parts(const Coordinates& coordinates) {
+  const int n_spots = coordinates.n_spots();
+  const std::vector<double> weight(static_cast<std::size_t>(n_spots), 1.0);
+  return bisect(coordinates, weight, saliency_tiles(n_spots));
+}
+
+TileSaliency tile_saliency(Backend& backend, const PreparedData& data,
+                           const ExpressionRows& expression, std::span<const std::int32_t> own,
                            std::span<const StackedModel> models,
                            const AutoencoderOptions& autoencoder,
                            const ClassifierOptions& classifier,
                            std::span<const std::int32_t> domain, int n_domains,
                            SvgTransform transform) {
   expects(!models.empty(), "saliency of at least one model");
-  const std::vector<double> weight(static_cast<std::size_t>(data.n_spots()), 1.0);
-  const auto parts = bisect(data.coordinates, weight, saliency_tiles(data.n_spots()));
-  const DeviceTile device_tile(backend, make_tile(data.graph, parts[tile], Halo::attending),
-                               data.expression);
+  const DeviceTile device_tile(backend, make_tile(data.graph, own, Halo::attending), expression);
   TileExtent extent;
   extent.cover(device_tile);
   StepMemory memory(backend, extent, autoencoder.n_hidden, autoencoder.n_latent);
@@ -80,19 +84,19 @@ TileSaliency tile_saliency(Backend& backend, const PreparedData& data, int tile,
   const std::size_t table = static_cast<std::size_t>(n_domains) * data.n_genes();
 
   TileSaliency result;
-  result.spots = parts[tile];
+  result.spots.assign(own.begin(), own.end());
   result.saliency.assign(result.spots.size() * data.n_genes(), 0.0f);
   result.squares.assign(table, 0.0);
   result.model_squares.assign(table * n_models, 0.0);
   Buffer<float> weights(backend, layout.n_weights());
-  Buffer<float> own(backend, result.saliency.size());
+  Buffer<float> one(backend, result.saliency.size());
   std::vector<float> host(result.saliency.size());
   for (int m = 0; m < n_models; ++m) {
     model_saliency(backend, device_tile, memory, layout, models[m], autoencoder.attention,
                    classifier.activation, weights,
-                   own.matrix(static_cast<int>(result.spots.size()), data.n_genes()));
+                   one.matrix(static_cast<int>(result.spots.size()), data.n_genes()));
     backend.synchronize();
-    backend.download(own.span().data, host.data(), host.size() * sizeof(float));
+    backend.download(one.span().data, host.data(), host.size() * sizeof(float));
     add_squares(host, result.spots, domain, data.n_genes(), transform,
                 std::span(result.model_squares).subspan(m * table, table));
     for (std::size_t k = 0; k < host.size(); ++k) result.saliency[k] += host[k];

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "base/error.hpp"
@@ -14,9 +15,10 @@
 namespace stamarker {
 
 struct TrainingSection::Content {
-  Content(const TileTree& sums, int rank)
-      : tree(sums), mine(tree.block_of(rank)), parts(tree.parts_of(rank)) {}
+  Content(Backend& on, const TileTree& sums, int rank)
+      : backend(on), tree(sums), mine(tree.block_of(rank)), parts(tree.parts_of(rank)) {}
 
+  Backend& backend;
   TileTree tree;
   TileRange mine;                // of all tiles
   std::vector<TileRange> parts;  // of the tree, on this rank
@@ -28,35 +30,56 @@ struct TrainingSection::Content {
 
 namespace {
 
-std::vector<double> work_per_spot(const SparseRows& x, int n_hidden) {
-  std::vector<double> work(static_cast<std::size_t>(x.n_rows));
-  for (int i = 0; i < x.n_rows; ++i)
-    work[i] = static_cast<double>(x.row_start[i + 1] - x.row_start[i]) + n_hidden;
+/// Non-zeros and dense products of each spot, in units of one non-zero.
+std::vector<double> work_per_spot(std::span<const std::int64_t> row_start) {
+  constexpr double dense_work = 512;
+  std::vector<double> work;
+  work.reserve(row_start.size());
+  for (std::size_t i = 1; i < row_start.size(); ++i)
+    work.push_back(static_cast<double>(row_start[i] - row_start[i - 1]) + dense_work);
   return work;
 }
 
-constexpr int dense_work_per_spot = 512;  // of a row's dense products, in units of one non-zero
-
 }  // namespace
 
-TrainingSection::TrainingSection(Backend& backend, const PreparedData& data, int n_tiles,
-                                 int tile_rank, int n_tile_ranks)
-    : content_(std::make_unique<Content>(TileTree(n_tiles, n_tile_ranks), tile_rank)) {
+TrainingSection::TrainingSection(Backend& backend, const PreparedData& data,
+                                 const ExpressionRows& expression, int n_tiles, int tile_rank,
+                                 int n_tile_ranks)
+    : content_(std::make_unique<Content>(backend, TileTree(n_tiles, n_tile_ranks), tile_rank)) {
   Content& content = *content_;
   content.n_spots = data.n_spots();
   content.n_genes = data.n_genes();
-  for (const float v : data.expression.value)
-    content.squared_expression += static_cast<double>(v) * v;
-  const auto parts =
-      bisect(data.coordinates, work_per_spot(data.expression, dense_work_per_spot), n_tiles);
+  const auto parts = bisect(data.coordinates, work_per_spot(expression.row_start()), n_tiles);
   for (int t = content.mine.begin; t < content.mine.end; ++t) {
     Tile tile = make_tile(data.graph, parts[t], Halo::sources);
     order_in_space(data.coordinates, tile);
-    content.tiles.emplace_back(backend, tile, data.expression);
+    content.tiles.emplace_back(backend, tile, expression);
     content.extent.cover(content.tiles.back());
   }
   backend.synchronize();  // other queues read it
 }
+
+TrainingSection::TrainingSection(Backend& backend, const PreparedData& data, int n_tiles)
+    : TrainingSection(backend, data, ExpressionInMemory(data.expression), n_tiles, 0, 1) {
+  TileReduction alone;
+  add_up(alone);
+}
+
+void TrainingSection::add_up(TileReduction& reduction) {
+  Content& content = *content_;
+  const std::function<double(TileRange)> sum_of = [&](TileRange range) -> double {
+    if (range.size() == 1)
+      return content.tiles[range.begin - content.mine.begin].squared_expression();
+    const double first = sum_of(range.first_half());
+    return first + sum_of(range.second_half());
+  };
+  std::vector<double> parts;
+  for (const TileRange& part : content.parts) parts.push_back(sum_of(part));
+  Buffer<double> sums(content.backend, std::span<const double>(parts));
+  reduction.sum(content.tree, sums.matrix(static_cast<int>(parts.size()), 1));
+  content.squared_expression = sums.to_host(0, 1)[0];
+}
+
 TrainingSection::~TrainingSection() = default;
 TrainingSection::TrainingSection(TrainingSection&&) noexcept = default;
 

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "data/dataset.hpp"
+#include "data/expression_rows.hpp"
 #include "kernels/backend.hpp"
 #include "model/options.hpp"
 #include "model/tile_tree.hpp"
@@ -29,12 +30,18 @@ class TileReduction {
 class TrainingSection {
  public:
   /// Of `n_tiles` tiles of the whole section this rank gets those of its block in
-  /// TileTree(n_tiles, n_tile_ranks).
-  TrainingSection(Backend& backend, const PreparedData& data, int n_tiles, int tile_rank = 0,
-                  int n_tile_ranks = 1);
+  /// TileTree(n_tiles, n_tile_ranks); no other rows of `expression` are read. Of `data` the graph
+  /// and the coordinates are looked at. Not collective, so that a rank's failure is its own.
+  TrainingSection(Backend& backend, const PreparedData& data, const ExpressionRows& expression,
+                  int n_tiles, int tile_rank, int n_tile_ranks);
+  /// A section in memory, on this rank alone.
+  TrainingSection(Backend& backend, const PreparedData& data, int n_tiles);
   ~TrainingSection();
   TrainingSection(TrainingSection&&) noexcept;
   TrainingSection& operator=(TrainingSection&&) = delete;
+
+  /// Adds up over the tile ranks what every loss needs: |X|^2. Before any training. Collective.
+  void add_up(TileReduction& reduction);
 
   struct Content;
   const Content& content() const { return *content_; }

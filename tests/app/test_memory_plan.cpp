@@ -42,7 +42,8 @@ compute: {threads: 1}
   const Outcome dry = run_program(scratch.path(), {"run", "run.yaml", "--dry-run"}, n_ranks);
   ASSERT_EQ(dry.exit_code, 0) << dry.error;
 
-  for (const char* stage : {"prepare", "train"}) {
+  for (const char* stage :
+       {"prepare", "train", "cluster", "consensus", "classify", "saliency", "svgs"}) {
     const Outcome outcome = run_program(scratch.path(), {stage, "run.yaml"}, n_ranks);
 
     ASSERT_EQ(outcome.exit_code, 0) << outcome.error;

@@ -120,7 +120,7 @@ void TrainingOperations::compare(const Shape& shape, Attention attention, TiedUp
   const ParameterLayout layout{n_genes, h, l, update};
   std::vector<float> flat = normal(layout.n_weights(), 0.3);
 
-  const DeviceTile device_tile(*backend, tile, expression);
+  const DeviceTile device_tile(*backend, tile, ExpressionInMemory(expression));
   TileExtent extent;
   extent.cover(device_tile);
   StepMemory memory(*backend, extent, h, l);
@@ -222,7 +222,7 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
   std::vector<std::int32_t> own(static_cast<std::size_t>(shape.n_own));
   std::iota(own.begin(), own.end(), 20);
   const Tile tile = make_tile(full, own, Halo::sources);
-  const DeviceTile drawn_tile(*backend, tile, expression);
+  const DeviceTile drawn_tile(*backend, tile, ExpressionInMemory(expression));
   TileExtent extent;
   extent.cover(drawn_tile);
   StepMemory memory(*backend, extent, h, l);
@@ -241,7 +241,7 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
     EXPECT_TRUE(std::find(tile.source.begin() + tile.row_start[i],
                           tile.source.begin() + tile.row_start[i + 1],
                           one_source.source[i]) != tile.source.begin() + tile.row_start[i + 1]);
-  const DeviceTile written_tile(*backend, one_source, expression);
+  const DeviceTile written_tile(*backend, one_source, ExpressionInMemory(expression));
   StepMemory written_memory(*backend, extent, h, l);
   StepView written = written_memory.step(written_tile, Neighbors::all);
 
@@ -301,7 +301,7 @@ TEST_P(TrainingOperations, RowsOfAlphaSumToOne) {
   std::vector<std::int32_t> own(257);
   std::iota(own.begin(), own.end(), 0);
   const Tile tile = make_tile(ring_graph(257, 70), own, Halo::sources);
-  const DeviceTile device_tile(*backend, tile, random_expression(257));
+  const DeviceTile device_tile(*backend, tile, ExpressionInMemory(random_expression(257)));
   TileExtent extent;
   extent.cover(device_tile);
   StepMemory memory(*backend, extent, 80, 7);
@@ -337,7 +337,7 @@ TEST_P(TrainingOperations, DrawsDependOnTheSpotOnly) {
   const SparseRows expression = random_expression(150);
   const auto sources_of = [&](const std::vector<std::int32_t>& own) {
     const Tile tile = make_tile(full, own, Halo::sources);
-    const DeviceTile device_tile(*backend, tile, expression);
+    const DeviceTile device_tile(*backend, tile, ExpressionInMemory(expression));
     TileExtent extent;
     extent.cover(device_tile);
     StepMemory memory(*backend, extent, 4, 2);
@@ -364,7 +364,7 @@ TEST_P(TrainingOperations, DrawsAreThoseOfTheCpu) {
   }();
   const SparseRows expression = random_expression(150);
   const auto draw_on = [&](Backend& on) {
-    const DeviceTile device_tile(on, tile, expression);
+    const DeviceTile device_tile(on, tile, ExpressionInMemory(expression));
     const TileView view = device_tile.view();
     const auto n = static_cast<std::size_t>(tile.n_attending);
     const std::int32_t done = 7;

@@ -53,7 +53,7 @@ TEST_P(GoldenModel, ForwardPassOnTheWholeGraph) {
     std::vector<std::int32_t> all(60);
     std::iota(all.begin(), all.end(), 0);
     const DeviceTile tile(tiny.backend, make_tile(tiny.data.graph, all, Halo::sources),
-                          tiny.data.expression);
+                          ExpressionInMemory(tiny.data.expression));
     TileExtent extent;
     extent.cover(tile);
     StepMemory memory(tiny.backend, extent, 16, 5);

@@ -35,6 +35,10 @@ struct Plan {
   double domains() const { return config.domains; }
   /// Names, position, section, kept spot and graph of every spot.
   double tables() const { return n() * (name + 16 + 4 + 4 + 8) + 8 * edges(); }
+  /// Where each row begins, weights and order of spots, the own spots of all tiles.
+  double cutting() const { return n() * (8 + 8 + 4 + 4); }
+  /// A block of X as tiles read it.
+  double read_block() const { return entry * std::min(entries(), 1.0 * (1 << 20)); }
 };
 
 /// A part of a section with its halo: spots of `n_tiles` compact tiles, with the two rings around
@@ -65,9 +69,10 @@ double one_after_other(double first, double second, double array_of_first) {
   return array_of_first < given_back ? first + second : std::max(first, second);
 }
 
-/// X by rows as read; of the own tiles X by rows, twice while a tile is made, and as the CPU's
-/// products want it; the activations Y, H1, Q, H3, dO3 of the largest tile; weights,
-/// gradient, moments, S and P; at the end a copy of weights and moments for the model's file.
+/// Of the own tiles X by rows and as the CPU's products want it; while they are made the rows of
+/// one as read, a block of the file and what cuts the section; the activations Y, H1, Q, H3, dO3 of
+/// the largest tile; weights, gradient, moments, S and P; at the end a copy of weights and moments
+/// for the model's file.
 double train_memory(const Plan& p) {
   const int n_tiles = training_tiles(p.config.compute, static_cast<int>(p.size.n_spots));
   const double mine = static_cast<double>(n_tiles) / p.parallel.n_tile_ranks;
@@ -80,17 +85,21 @@ double train_memory(const Plan& p) {
   const auto gradients = static_cast<double>(layout.n_gradients());
   const double numbers = weights + gradients + moments + 2 * p.hidden() * p.hidden();
   const double activations = spots * (5 * p.hidden() + 2 * p.latent()) + 2 * share * p.edges();
-  const double at_work = 4 * (activations + numbers) + mine * laid_out * share * p.entries();
+  const double at_work = 4 * (activations + numbers);
   const double saved = 4 * (weights + moments + p.n() * p.latent());
-  return p.tables() + entry * p.entries() + mine * tile +
-         one_after_other(tile, at_work + saved, tile / 2);
+  return p.tables() + mine * (tile + laid_out * share * p.entries()) +
+         one_after_other(tile + p.read_block() + p.cutting(), at_work + saved, tile / 2);
 }
 
-/// One embedding, in double precision too, and of mclust the responsibilities of its components.
+/// One embedding, in double precision too, and of mclust the responsibilities of its components and
+/// the pairs of points from which it starts, on each thread.
 double cluster_memory(const Plan& p) {
   const int given = p.config.clustering.n_components;
   const double components = given > 0 ? given : p.domains();
-  return p.n() * (12 * p.latent() + 16 * components + 4 * p.models());
+  const double chosen = std::min(p.n(), 2000.0);
+  const double starts = std::min(p.n_threads, p.config.clustering.n_init);
+  return p.n() * (12 * p.latent() + 16 * components + 4 * p.models()) +
+         starts * chosen * (2 * chosen + 12 * p.latent());
 }
 
 /// Labels of all models and their tuples; rows of the embeddings of all models.
@@ -98,23 +107,31 @@ double consensus_memory(const Plan& p) {
   return p.tables() + p.n() * (8 * p.models() + 4 * p.latent() + 24);
 }
 
-double classify_memory(const Plan& p) { return p.n() * (8 * p.latent() + 8); }
+/// One embedding, its parts for training and testing, on the device twice; all layers of the spots
+/// at once, when the trained classifier is tried on them; domains, order and lists of spots.
+double classify_memory(const Plan& p) {
+  double layers = p.latent() + p.domains();
+  for (const int width : p.config.classifier.hidden_dims) layers += width;
+  return p.n() * (4 * 4 * p.latent() + 4 * layers + 8 * p.domains() + 24);
+}
 
-/// X as read; one tile, twice while it is made, and as the products want it; its activations; S and
-/// one model's saliency of its spots; the weights of all models and the scores of each.
+/// A block of the file; one tile, twice while it is made, and as the products want it; its
+/// activations; S and one model's saliency of its spots; the weights of all models and the scores
+/// of each.
 double saliency_memory(const Plan& p) {
   const double n_tiles = saliency_tiles(static_cast<int>(p.size.n_spots));
   const double spots = spots_with_halo(p, n_tiles), share = spots / p.n();
   const double own = p.n() / n_tiles;
-  return p.tables() + entry * p.entries() + (2 * entry + laid_out) * share * p.entries() +
+  return p.tables() + p.cutting() + p.read_block() + (2 * entry + laid_out) * share * p.entries() +
          4 * (spots * (5 * p.hidden() + 2 * p.latent()) + 3 * own * p.g()) +
          p.models() * (4 * p.g() * p.hidden() + 8 * p.domains() * p.g());
 }
 
-/// Counts and expression of this rank's spots, labels, the consensus embedding, scores.
+/// Counts and expression of this rank's spots, on rank 0 a block of all too; labels, the consensus
+/// embedding, scores.
 double svgs_memory(const Plan& p) {
   const double share = 1.0 / p.n_ranks;
-  return p.tables() + 2 * entry * share * p.entries() +
+  return p.tables() + 2 * entry * share * p.entries() + 2 * p.read_block() +
          p.n() * (4 * p.models() + 4 * p.latent() + 3 * name) +
          p.models() * 16 * p.domains() * p.g();
 }
@@ -179,10 +196,10 @@ SectionSize::SectionSize(const InputShape& input, const Config& config)
   if (config.prepare.k_cutoff) edges_per_spot = 1 + *config.prepare.k_cutoff;
 }
 
-SectionSize::SectionSize(const PreparedData& data)
+SectionSize::SectionSize(const PreparedData& data, std::int64_t n_entries)
     : n_spots(data.n_spots()),
       n_input_genes(data.n_genes()),
-      n_input_entries(data.expression.n_entries()),
+      n_input_entries(n_entries),
       n_genes(data.n_genes()),
       selected_share(1),
       edges_per_spot(static_cast<double>(data.graph.source.size()) / data.n_spots()) {}
@@ -218,10 +235,11 @@ std::string what_fits_on_device(const SectionSize& size, const Config& config,
 std::array<double, all_stages.size()> memory_plan(const SectionSize& size, const Config& config,
                                                   const ParallelPlan& plan, int n_ranks,
                                                   int n_threads, double base) {
+  constexpr double code = 6 << 20;  // of the libraries, which a dry run does not touch
   const Plan p{size, config, plan, n_ranks, n_threads};
   std::array<double, all_stages.size()> bytes{};
   for (const Stage stage : all_stages)
-    bytes[static_cast<std::size_t>(stage)] = base + memory_of(stage, p);
+    bytes[static_cast<std::size_t>(stage)] = base + code + memory_of(stage, p);
   return bytes;
 }
 

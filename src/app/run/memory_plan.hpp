@@ -24,7 +24,7 @@ struct SectionSize {
   /// genes are hardly seen. 1.3 times is taken here; exact where all genes are selected.
   SectionSize(const InputShape& input, const Config& config);
   /// Of a prepared section, whose entries are known.
-  explicit SectionSize(const PreparedData& data);
+  SectionSize(const PreparedData& data, std::int64_t n_entries);
   double n_entries() const { return selected_share * static_cast<double>(n_input_entries); }
 };
 

@@ -7,7 +7,6 @@
 #include "app/run/interruption.hpp"
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
-#include "data/sparse_rows.hpp"
 
 namespace stamarker {
 
@@ -41,24 +40,9 @@ int models_in_flight(const ComputeOptions& options, std::optional<std::size_t> f
 
 const PreparedData& RunContext::tables() {
   world.together([&] {
-    if (!read_data) read_data = read_prepared(directory.prepared(), PreparedParts::tables);
+    if (!read_tables) read_tables = read_prepared(directory.prepared());
   });
-  return *read_data;
-}
-
-const PreparedData& RunContext::data() {
-  world.together([&] {
-    if (has_expression) return;
-    read_data = read_prepared(directory.prepared(), PreparedParts::with_expression);
-    has_expression = true;
-  });
-  return *read_data;
-}
-
-void RunContext::drop_expression() {
-  if (!has_expression) return;
-  read_data->expression = empty_rows(read_data->n_spots(), read_data->n_genes());
-  has_expression = false;
+  return *read_tables;
 }
 
 void RunContext::stop_if_interrupted() const {

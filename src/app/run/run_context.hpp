@@ -57,15 +57,12 @@ struct RunContext {
   std::string input_checksum;
   std::optional<PreparedShare> prepared = std::nullopt;      // until it is written
   std::vector<std::pair<std::string, double>> seconds = {};  // of each stage computed here
-  std::optional<PreparedData> read_data = std::nullopt;      // what the stages have asked for
-  bool has_expression = false;                               // read_data
+  std::optional<PreparedData> read_tables = std::nullopt;    // of prepared.h5
 
   bool is_root() const { return world.rank() == 0; }
   Block my_models() const { return block_of(world.rank(), world.size(), config.models); }
-  /// From prepared.h5, read once. Collective. `tables` are all but the matrices.
+  /// Of prepared.h5 all but the matrices, read once. Collective.
   const PreparedData& tables();
-  const PreparedData& data();
-  void drop_expression();  // of data(): the stages that follow do without
   /// Throws Interrupted on all ranks when any was asked to end. Collective.
   void stop_if_interrupted() const;
 };

@@ -1,5 +1,7 @@
 #include "app/run/stage_files.hpp"
 
+#include <algorithm>
+#include <numeric>
 #include <span>
 
 #include "data/select_counts.hpp"
@@ -42,13 +44,18 @@ void write_stage_file(const std::string& path, const std::string& fingerprint,
 
 /// Runs `read` on the open file; a damaged file becomes an InputError that says what to do.
 template <class Read>
-auto read_stage_file(const std::string& path, Read read) {
-  const h5::File file = h5::open_to_read(path);
+auto read_open_file(const std::string& path, hid_t file, Read read) {
   try {
-    return read(static_cast<hid_t>(file));
+    return read(file);
   } catch (const std::exception& error) {
     throw InputError(path + " (damaged: " + error.what() + "; delete it and run its stage again)");
   }
+}
+
+template <class Read>
+auto read_stage_file(const std::string& path, Read read) {
+  const h5::File file = h5::open_to_read(path);
+  return read_open_file(path, file, read);
 }
 
 }  // namespace
@@ -155,29 +162,82 @@ void write_prepared(const Comm& comm, const std::string& path, const std::string
       [&](hid_t file) { h5::write_csr(comm, file, "counts", mine); });
 }
 
-PreparedData read_prepared(const std::string& path, PreparedParts parts) {
+PreparedData read_prepared(const std::string& path) { return read_stage_file(path, read_tables); }
+
+PreparedExpression::PreparedExpression(const std::string& path)
+    : path_(path),
+      file_(h5::open_to_read(path)),
+      target_sum_(read_open_file(
+          path, file_, [](hid_t file) { return read_scalar<double>(file, "target_sum"); })),
+      counts_(read_open_file(path, file_, [](hid_t file) {
+        const auto n_spots = anndata::shape_of_matrix(file, "counts")[0];
+        return anndata::MatrixRows(file, "counts", {0, static_cast<int>(n_spots)});
+      })) {}
+
+SparseRows PreparedExpression::rows(std::span<const std::int32_t> spots) const {
+  // Spots near each other in the file are read at once, with those between them: reading so many
+  // entries takes less time than another call of HDF5.
+  constexpr std::int64_t most_between = 1 << 13, most_at_once = 1 << 20;
+  const std::span<const std::int64_t> start = row_start();
+  SparseRows found;
+  found.n_rows = static_cast<int>(spots.size());
+  found.n_cols = counts_.n_cols();
+  for (const std::int32_t i : spots)
+    found.row_start.push_back(found.n_entries() + start[i + 1] - start[i]);
+  found.column.resize(static_cast<std::size_t>(found.n_entries()));
+  found.value.resize(found.column.size());
+  std::vector<std::int32_t> order(spots.size());  // of the file
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, {}, [&](std::int32_t k) { return spots[k]; });
+  const auto spot = [&](std::size_t at) { return spots[order[at]]; };
+  SparseRows block;
+  for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
+    for (last = first + 1; last < order.size(); ++last)
+      if (start[spot(last)] - start[spot(last - 1) + 1] > most_between ||
+          start[spot(last) + 1] - start[spot(first)] > most_at_once)
+        break;
+    read_open_file(path_, file_, [&](hid_t) {
+      counts_.read(spot(first), spot(last - 1) + 1, block);
+      return true;
+    });
+    for (std::size_t at = first; at < last; ++at) {
+      const std::int32_t from = spot(at) - spot(first);
+      const std::int64_t begin = block.row_start[from], end = block.row_start[from + 1];
+      const std::int64_t to = found.row_start[order[at]];
+      if (end - begin != found.row_start[order[at] + 1] - to)
+        throw InputError(path_ + " (damaged: counts that are zero; delete it and prepare again)");
+      std::copy(block.column.begin() + begin, block.column.begin() + end,
+                found.column.begin() + to);
+      std::copy(block.value.begin() + begin, block.value.begin() + end, found.value.begin() + to);
+    }
+  }
+  normalize_log(found, target_sum_);
+  return found;
+}
+
+PreparedRows read_prepared_rows(const std::string& path, Block rows) {
   return read_stage_file(path, [=](hid_t file) {
-    PreparedData data = read_tables(file);
-    if (parts == PreparedParts::tables) return data;
-    data.expression = anndata::read_matrix(file, "counts");
-    normalize_log(data.expression, read_scalar<double>(file, "target_sum"));
-    return data;
+    PreparedRows read;
+    anndata::MatrixRows(file, "counts", rows).read(rows.begin, rows.end, read.counts);
+    read.expression = read.counts;
+    normalize_log(read.expression, read_scalar<double>(file, "target_sum"));
+    return read;
   });
 }
 
-void visit_prepared(const std::string& path, Block rows,
-                    const std::function<void(int, const SparseRows&, const SparseRows&)>& visit) {
-  constexpr std::int64_t most_entries = std::int64_t{1} << 22;
+void visit_expression(const std::string& path,
+                      const std::function<void(int, const SparseRows&)>& visit) {
+  constexpr std::int64_t most_entries = std::int64_t{1} << 20;
   read_stage_file(path, [&](hid_t file) {
     const auto target_sum = read_scalar<double>(file, "target_sum");
-    const anndata::MatrixRows matrix(file, "counts", rows);
-    SparseRows counts, expression;
-    for (int first = rows.begin, last = first; first < rows.end; first = last) {
+    const auto n_spots = static_cast<int>(anndata::shape_of_matrix(file, "counts")[0]);
+    const anndata::MatrixRows matrix(file, "counts", {0, n_spots});
+    SparseRows block;
+    for (int first = 0, last = 0; first < n_spots; first = last) {
       last = matrix.end_of_block(first, most_entries);
-      matrix.read(first, last, counts);
-      expression = counts;
-      normalize_log(expression, target_sum);
-      visit(first, counts, expression);
+      matrix.read(first, last, block);
+      normalize_log(block, target_sum);
+      visit(first, block);
     }
     return true;
   });
@@ -270,6 +330,12 @@ ConsensusFile read_consensus(const std::string& path) {
     contents.embedding.explained_share = h5::read<double>(file, "explained_share");
     contents.agreement = read_scalar<double>(file, "agreement");
     return contents;
+  });
+}
+
+Domains read_domains(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) {
+    return Domains{h5::read<std::int32_t>(file, "domain"), read_scalar<int>(file, "n_domains")};
   });
 }
 

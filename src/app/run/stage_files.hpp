@@ -9,6 +9,9 @@
 #include "cluster/consensus_embedding.hpp"
 #include "comm/comm.hpp"
 #include "data/dataset.hpp"
+#include "data/expression_rows.hpp"
+#include "io/anndata_matrix.hpp"
+#include "io/h5.hpp"
 #include "model/classifier.hpp"
 #include "model/saliency.hpp"
 #include "model/trainer.hpp"
@@ -42,12 +45,29 @@ std::string fingerprint_of_result(const std::string& path);
 /// those of the rank before. An InputError is thrown by all ranks.
 void write_prepared(const Comm& comm, const std::string& path, const std::string& fingerprint,
                     const PreparedData& tables, const SparseRows& counts, double target_sum);
-/// What to read. `tables`: all but the matrices, whose rows are then empty.
-enum class PreparedParts { tables, with_expression };
-PreparedData read_prepared(const std::string& path, PreparedParts parts);
-/// The spots `rows` alone, in blocks, ascending: for each, visit(first spot, counts, expression).
-void visit_prepared(const std::string& path, Block rows,
-                    const std::function<void(int, const SparseRows&, const SparseRows&)>& visit);
+/// All but the matrices, whose rows are empty.
+PreparedData read_prepared(const std::string& path);
+/// The expression, read from the file when a tile asks for its rows. Holds open file and offsets.
+class PreparedExpression : public ExpressionRows {
+ public:
+  explicit PreparedExpression(const std::string& path);
+  std::span<const std::int64_t> row_start() const override { return counts_.row_start(); }
+  SparseRows rows(std::span<const std::int32_t> spots) const override;
+
+ private:
+  std::string path_;
+  h5::File file_;
+  double target_sum_;
+  anndata::MatrixRows counts_;
+};
+/// Counts and expression of the spots `rows`.
+struct PreparedRows {
+  SparseRows counts, expression;
+};
+PreparedRows read_prepared_rows(const std::string& path, Block rows);
+/// The expression of all spots in blocks, ascending: for each, visit(first spot, its rows).
+void visit_expression(const std::string& path,
+                      const std::function<void(int, const SparseRows&)>& visit);
 
 /// A model in training, or trained when it has an embedding.
 struct ModelFile {
@@ -80,6 +100,12 @@ struct ConsensusFile {
 void write_consensus(const std::string& path, const std::string& fingerprint,
                      const ConsensusFile& contents);
 ConsensusFile read_consensus(const std::string& path);
+/// Of it, what stages after it need for every spot: domain and n_domains.
+struct Domains {
+  std::vector<std::int32_t> of_spot;  // [N]
+  int n = 0;
+};
+Domains read_domains(const std::string& path);
 
 void write_classifier(const std::string& path, const std::string& fingerprint,
                       const Classifier& classifier);

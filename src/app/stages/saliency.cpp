@@ -10,13 +10,15 @@ namespace stamarker {
 
 void saliency_stage(RunContext& run) {
   const Config& config = run.config;
-  const PreparedData& data = run.data();
+  const PreparedData& data = run.tables();
   const int n_tiles = saliency_tiles(data.n_spots());
   const Block tiles = block_of(run.world.rank(), run.world.size(), n_tiles);
   const std::string& fingerprint = run.fingerprints.of(Stage::saliency);
   run.world.together([&] {
     if (tiles.size() == 0) return;
-    const Consensus consensus = read_consensus(run.directory.consensus()).consensus;
+    const Domains domains = read_domains(run.directory.consensus());
+    const PreparedExpression expression(run.directory.prepared());
+    const auto parts = saliency_parts(data.coordinates);
     std::vector<std::vector<float>> parameters;
     std::vector<Classifier> classifiers;
     for (int m = 0; m < config.models; ++m) {
@@ -32,8 +34,8 @@ void saliency_stage(RunContext& run) {
       if (is_interrupted()) return;  // files so far are whole; the run ends after this stage
       if (fingerprint_of_file(file) == fingerprint) continue;
       const TileSaliency tile =
-          tile_saliency(run.backend, data, t, models, config.autoencoder, config.classifier,
-                        consensus.domain, consensus.n_domains, config.svgs.transform);
+          tile_saliency(run.backend, data, expression, parts[t], models, config.autoencoder,
+                        config.classifier, domains.of_spot, domains.n, config.svgs.transform);
       write_tile_saliency(file, fingerprint, tile, n_tiles, config.saliency.write);
       progress.at(t + 1 - tiles.begin, [&] { return fmt::format("tile {}", t); });
     }

@@ -9,7 +9,6 @@
 #include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
 #include "app/version/version.hpp"
-#include "data/sparse_rows.hpp"
 #include "io/atomic_file.hpp"
 #include "io/result_file.hpp"
 
@@ -102,17 +101,13 @@ std::function<SaliencyRows()> saliency_reader(const RunContext& run) {
 struct Rows {
   std::vector<std::int32_t> labels;            // [rows, M]
   std::vector<std::vector<float>> embeddings;  // M of [rows, L], or none
-  SparseRows counts, expression;               // [rows, G]
+  PreparedRows prepared;                       // [rows, G]
 };
 
 Rows read_rows_of(const RunContext& run, Block rows, int n_spots) {
   Rows mine;
   const int n_models = run.config.models, n_latent = run.config.autoencoder.n_latent;
-  visit_prepared(run.directory.prepared(), rows,
-                 [&](int, const SparseRows& counts, const SparseRows& expression) {
-                   append_rows(mine.counts, counts);
-                   append_rows(mine.expression, expression);
-                 });
+  mine.prepared = read_prepared_rows(run.directory.prepared(), rows);
   const std::vector<std::int32_t> labels = read_labels(run.directory.clusters());  // [M, N]
   for (int i = rows.begin; i < rows.end; ++i)
     for (int m = 0; m < n_models; ++m)
@@ -131,19 +126,16 @@ Rows read_rows_of(const RunContext& run, Block rows, int n_spots) {
 std::vector<float> fold_changes_of(const RunContext& run, std::span<const std::int32_t> domain,
                                    int n_domains, int n_genes) {
   FoldChanges changes(n_domains, n_genes);
-  visit_prepared(run.directory.prepared(), {0, static_cast<int>(domain.size())},
-                 [&](int first, const SparseRows&, const SparseRows& expression) {
-                   changes.add(expression,
-                               domain.subspan(static_cast<std::size_t>(first),
-                                              static_cast<std::size_t>(expression.n_rows)));
-                 });
+  visit_expression(run.directory.prepared(), [&](int first, const SparseRows& expression) {
+    changes.add(expression, domain.subspan(static_cast<std::size_t>(first),
+                                           static_cast<std::size_t>(expression.n_rows)));
+  });
   return changes.values();
 }
 
 }  // namespace
 
 void svgs_stage(RunContext& run) {
-  run.drop_expression();
   const PreparedData& data = run.tables();
   ConsensusFile found;
   Rows mine;
@@ -157,7 +149,7 @@ void svgs_stage(RunContext& run) {
   const PeakMemory memory = peak_memory(run.world);
 
   ResultContents contents;
-  fill_prepared(data, rows, mine.counts, mine.expression, contents);
+  fill_prepared(data, rows, mine.prepared.counts, mine.prepared.expression, contents);
   const auto first = static_cast<std::size_t>(rows.begin) * n_latent;
   contents.embedding = {rows.begin, n_latent,
                         std::span<const float>(found.embedding.scores)

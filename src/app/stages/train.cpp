@@ -49,11 +49,13 @@ class GroupTraining {
     n_done_ = models_.size() - static_cast<int>(waiting.size());
     group_.together([&] {
       or_advise([&] {
-        section_.emplace(run_.backend, data, training_tiles(run_.config.compute, n_spots_),
-                         run_.plan.tile_rank, run_.plan.n_tile_ranks);
+        section_.emplace(run_.backend, data, PreparedExpression(run_.directory.prepared()),
+                         training_tiles(run_.config.compute, n_spots_), run_.plan.tile_rank,
+                         run_.plan.n_tile_ranks);
         make_flights(static_cast<int>(waiting.size()));
       });
     });
+    section_->add_up(sum_);
     while (true) {
       group_.together([&] { or_advise([&] { launch(waiting); }); });
       if (!is_any_in_flight()) break;
@@ -216,11 +218,13 @@ void report_losses(const RunContext& run) {
 }  // namespace
 
 void train_stage(RunContext& run) {
-  const PreparedData& data = run.data();
+  const PreparedData& data = run.tables();
   const Comm group = run.world.split(run.plan.group);
   const auto free = static_cast<double>(run.backend.free_bytes().value_or(0));
   const GroupTraining::Advice advice = [&] {
-    return what_fits_on_device(SectionSize(data), run.config, run.plan, free);
+    return what_fits_on_device(
+        SectionSize(data, PreparedExpression(run.directory.prepared()).row_start().back()),
+        run.config, run.plan, free);
   };
   run.world.together([&] { GroupTraining(run, group, advice).train_all(data); });
   run.stop_if_interrupted();
