@@ -3,6 +3,7 @@
 #include <oneapi/dnnl/dnnl.h>
 #include <sys/mman.h>
 
+#include <cstdint>
 #include <cstring>
 #include <new>
 
@@ -10,10 +11,14 @@ namespace stamarker {
 namespace {
 
 constexpr std::size_t huge_page = std::size_t{1} << 21;
+constexpr std::size_t cache_line = 64;
 
-std::align_val_t alignment_for(std::size_t bytes) {
-  return std::align_val_t{bytes >= huge_page ? huge_page : 64};
-}
+/// How memory was taken; stands a cache line in front of it.
+struct Taken {
+  void* whole;
+  std::size_t n_mapped;  // bytes; 0: from the heap
+};
+static_assert(sizeof(Taken) <= cache_line);
 
 const char* name_of(dnnl_cpu_isa_t isa) {
   if (isa >= dnnl_cpu_isa_avx512_core) return "AVX-512";
@@ -40,20 +45,33 @@ std::string CpuBackend::description() const {
          " kernels for " + name_of(dnnl_get_effective_cpu_isa());
 }
 
-// The size stands in front of the memory, so that release() knows the alignment it was taken with.
+// Large memory is mapped for itself, on huge pages where the system has them, and given back when
+// released. Advice on the heap would stay with what the heap puts there next, and the system then
+// fills up its gaps when it likes. In front of the memory stands how it was taken.
 void* CpuBackend::acquire(std::size_t bytes) {
-  const std::size_t alignment = static_cast<std::size_t>(alignment_for(bytes));
-  char* whole = static_cast<char*>(::operator new (bytes + alignment, std::align_val_t{alignment}));
-  if (alignment == huge_page) madvise(whole, bytes + alignment, MADV_HUGEPAGE);  // a wish, no more
-  std::memcpy(whole + alignment - sizeof alignment, &alignment, sizeof alignment);
-  return whole + alignment;
+  if (bytes < huge_page) {
+    char* const whole =
+        static_cast<char*>(::operator new (bytes + cache_line, std::align_val_t{cache_line}));
+    new (whole) Taken{whole, 0};
+    return whole + cache_line;
+  }
+  const std::size_t n = bytes + 2 * huge_page;
+  void* const whole = mmap(nullptr, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (whole == MAP_FAILED) throw std::bad_alloc();
+  const auto behind = reinterpret_cast<std::uintptr_t>(whole) % huge_page;
+  char* const memory = static_cast<char*>(whole) + 2 * huge_page - behind;
+  madvise(memory, bytes, MADV_HUGEPAGE);  // a wish, no more
+  new (memory - cache_line) Taken{whole, n};
+  return memory;
 }
 
 void CpuBackend::release(void* p) noexcept {
   if (p == nullptr) return;
-  std::size_t alignment = 0;
-  std::memcpy(&alignment, static_cast<char*>(p) - sizeof alignment, sizeof alignment);
-  ::operator delete (static_cast<char*>(p) - alignment, std::align_val_t{alignment});
+  const Taken taken = *reinterpret_cast<const Taken*>(static_cast<char*>(p) - cache_line);
+  if (taken.n_mapped > 0)
+    munmap(taken.whole, taken.n_mapped);
+  else
+    ::operator delete (taken.whole, std::align_val_t{cache_line});
 }
 
 float* CpuBackend::packed(std::size_t n) {

@@ -34,9 +34,10 @@ TEST_P(MemoryPlan, IsRightWithinAFifth) {
   write_text(scratch / "run.yaml", R"(
 input: {path: section.h5ad}
 output: run
-domains: 6
+domains: 2
 models: 1
 autoencoder: {hidden_dims: [128, 16], epochs: 1}
+clustering: {n_components: 6}
 compute: {threads: 1}
 )");
   const Outcome dry = run_program(scratch.path(), {"run", "run.yaml", "--dry-run"}, n_ranks);
