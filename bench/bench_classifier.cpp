@@ -10,6 +10,7 @@
 #include "embedding_sample.hpp"
 #include "kernels/backend.hpp"
 #include "model/classifier.hpp"
+#include "times.hpp"
 
 namespace stamarker::bench {
 namespace {
@@ -34,13 +35,7 @@ void ClassifierTraining(benchmark::State& state) {
     state.counters["held_out_accuracy"] = trained.held_out_accuracy;
   }
 }
-BENCHMARK(ClassifierTraining)
-    ->ArgName("full")
-    ->Arg(0)
-    ->Arg(1)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
-    ->MeasureProcessCPUTime();
+BENCHMARK(ClassifierTraining)->ArgName("full")->Arg(0)->Arg(1)->Apply(wall_and_processor_time);
 
 }  // namespace
 }  // namespace stamarker::bench

@@ -9,6 +9,7 @@
 #include "cluster/neighbors.hpp"
 #include "embedding_sample.hpp"
 #include "peak_memory.hpp"
+#include "times.hpp"
 
 namespace stamarker::bench {
 namespace {
@@ -33,9 +34,7 @@ BENCHMARK(Mixture)
     ->Args({25000, 10})
     ->Args({1000000, 1})
     ->Args({1000000, 2})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
-    ->MeasureProcessCPUTime();
+    ->Apply(wall_and_processor_time);
 
 /// The graph of 15 nearest points, by all pairs or by hnswlib. Arguments: search, points.
 void NearestGraph(benchmark::State& state) {
@@ -51,9 +50,7 @@ BENCHMARK(NearestGraph)
     ->ArgsProduct({{static_cast<int>(NeighborSearch::exact)}, {10000, 25000, 50000, 100000}})
     ->ArgsProduct({{static_cast<int>(NeighborSearch::approximate)},
                    {10000, 25000, 50000, 100000, 1000000}})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
-    ->MeasureProcessCPUTime();
+    ->Apply(wall_and_processor_time);
 
 /// One run on the graph of 15 nearest points. Arguments: method (0 Louvain, 1 Leiden), points.
 void GraphClustering(benchmark::State& state) {
@@ -69,9 +66,7 @@ void GraphClustering(benchmark::State& state) {
 BENCHMARK(GraphClustering)
     ->ArgNames({"leiden", "points"})
     ->ArgsProduct({{0, 1}, {25000, 1000000}})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
-    ->MeasureProcessCPUTime();
+    ->Apply(wall_and_processor_time);
 
 /// The consensus embedding of 20 models x 30 dimensions, rows made as they are asked for.
 void EmbeddingOfModels(benchmark::State& state) {
@@ -90,9 +85,7 @@ BENCHMARK(EmbeddingOfModels)
     ->ArgName("spots")
     ->Arg(25000)
     ->Arg(1000000)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
-    ->MeasureProcessCPUTime();
+    ->Apply(wall_and_processor_time);
 
 }  // namespace
 }  // namespace stamarker::bench

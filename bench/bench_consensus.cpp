@@ -10,6 +10,7 @@
 #include "base/random.hpp"
 #include "cluster/consensus.hpp"
 #include "peak_memory.hpp"
+#include "times.hpp"
 
 namespace stamarker::bench {
 namespace {
@@ -60,9 +61,7 @@ BENCHMARK(ConsensusOfLabels)
     ->Args({1000000, 10000, 20000})
     ->Args({1000000, 20000, 20000})
     ->Args({1000000, 100000, 20000})
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
-    ->MeasureProcessCPUTime();
+    ->Apply(wall_and_processor_time);
 
 /// What joining rare tuples to the nearest frequent one changes: 200,000 spots, 20,000 tuples, the
 /// partition of max_tuples (the argument) against that of all.
@@ -85,9 +84,7 @@ BENCHMARK(MaxTuplesAgainstAll)
     ->Arg(5000)
     ->Arg(10000)
     ->Iterations(1)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
-    ->MeasureProcessCPUTime();
+    ->Apply(wall_and_processor_time);
 
 void MeanAgreement(benchmark::State& state) {
   const auto labels = ensemble_labels(static_cast<int>(state.range(0)), 1000);
@@ -98,9 +95,7 @@ BENCHMARK(MeanAgreement)
     ->ArgName("spots")
     ->Arg(25641)
     ->Arg(1000000)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime()
-    ->MeasureProcessCPUTime();
+    ->Apply(wall_and_processor_time);
 
 }  // namespace
 }  // namespace stamarker::bench
