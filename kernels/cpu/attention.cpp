@@ -11,7 +11,6 @@
 namespace stamarker {
 namespace {
 
-constexpr int rows_in_cache = 64;  // three arrays of them, 128 KB each, and their sources fit
 constexpr std::int32_t no_limit = std::numeric_limits<std::int32_t>::max();
 
 float* row_of(Matrix m, int i) { return m.data + static_cast<std::size_t>(i) * m.n_cols; }

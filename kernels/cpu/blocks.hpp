@@ -8,6 +8,9 @@
 namespace stamarker {
 
 inline constexpr int rows_per_block = 256;
+/// Where several N x H arrays are worked on in turn: three blocks of 128 KB, and the rows they
+/// gather from, fit the second-level cache.
+inline constexpr int rows_in_cache = 64;
 
 /// body(begin, end) for all blocks of 0 .. n - 1, in parallel.
 template <class Body>

@@ -41,7 +41,7 @@ void CpuBackend::decode_drawn(const StepView& step) {
   const int n = drawn_.n_decoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
   const rows::Lists own{drawn_.decoded_start.data(), drawn_.own.data(), nullptr, nullptr,
                         std::numeric_limits<std::int32_t>::max()};
-  step.dot.data[0] += sum_over_blocks(n, rows_per_block, [&](std::size_t b, std::size_t e) {
+  step.dot.data[0] += sum_over_blocks(n, rows_in_cache, [&](std::size_t b, std::size_t e) {
     const int begin = static_cast<int>(b), end = static_cast<int>(e);
     const std::size_t n_values = (e - b) * width;
     gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1, row_of(step.z, begin),
