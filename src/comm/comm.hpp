@@ -83,6 +83,9 @@ class Comm {
   /// The blocks of all ranks, in rank order, on every rank. Block lengths may differ.
   template <class T>
   std::vector<T> all_gather(std::span<const T> mine) const;
+  /// The same on rank 0 alone; empty elsewhere.
+  template <class T>
+  std::vector<T> gather(std::span<const T> mine) const;
   /// Replaces `values` by root's on every rank. Lengths are equal on all ranks.
   template <class T>
   void broadcast(std::span<T> values, int root = 0) const;
@@ -128,6 +131,19 @@ std::vector<T> Comm::all_gather(std::span<const T> mine) const {
   std::vector<T> all(start.back() + count.back());
   check_mpi(MPI_Allgatherv(mine.data(), n_mine, mpi_type<T>(), all.data(), count.data(),
                            start.data(), mpi_type<T>(), comm_));
+  return all;
+}
+
+template <class T>
+std::vector<T> Comm::gather(std::span<const T> mine) const {
+  const int n_mine = as_count(mine.size());
+  std::vector<int> count(size_), start(size_);
+  check_mpi(MPI_Allgather(&n_mine, 1, MPI_INT, count.data(), 1, MPI_INT, comm_));
+  as_count(std::accumulate(count.begin(), count.end(), std::size_t{0}));
+  std::exclusive_scan(count.begin(), count.end(), start.begin(), 0);
+  std::vector<T> all(rank_ == 0 ? start.back() + count.back() : 0);
+  check_mpi(MPI_Gatherv(mine.data(), n_mine, mpi_type<T>(), all.data(), count.data(), start.data(),
+                        mpi_type<T>(), 0, comm_));
   return all;
 }
 

@@ -186,18 +186,6 @@ std::vector<T> at_indices(const std::vector<T>& all, const std::vector<std::int3
   return some;
 }
 
-void connect_spots(const PrepareOptions& options, PreparedData& result) {
-  if (options.k_cutoff) {
-    result.graph = nearest_graph(result.coordinates, result.section, *options.k_cutoff);
-  } else {
-    result.radius = options.rad_cutoff ? *options.rad_cutoff
-                                       : automatic_radius(result.coordinates, result.section);
-    result.graph =
-        radius_graph(result.coordinates, result.section, result.radius, options.max_neighbors);
-  }
-  check_edges(result.graph, result.radius, result.coordinates, result.section);
-}
-
 }  // namespace
 
 void check_tables(const Dataset& data, const std::string& source) {
@@ -270,7 +258,7 @@ void normalize_log(SparseRows& counts, double target_sum) {
 }
 
 PreparedData describe_selected(const Dataset& data, std::vector<std::int32_t> kept_spots,
-                               const SelectedCounts& selected, const PrepareOptions& options) {
+                               const SelectedCounts& selected) {
   expects(data.coordinates.n_spots() == static_cast<int>(data.spot_names.size()),
           "a position for each spot");
   expects(data.section.size() == data.spot_names.size(), "a section for each spot");
@@ -292,8 +280,22 @@ PreparedData describe_selected(const Dataset& data, std::vector<std::int32_t> ke
   result.section_names = data.section_names;
   result.expression = empty_rows(static_cast<int>(result.kept_spots.size()),
                                  static_cast<int>(result.selected_genes.size()));
-  connect_spots(options, result);
   return result;
+}
+
+ConnectedSpots connect_spots(const Coordinates& coordinates, std::span<const std::int32_t> section,
+                             const PrepareOptions& options, const SearchRanks& ranks) {
+  ConnectedSpots connected;
+  if (options.k_cutoff) {
+    connected.graph = nearest_graph(coordinates, section, *options.k_cutoff, ranks);
+  } else {
+    connected.radius =
+        options.rad_cutoff ? *options.rad_cutoff : automatic_radius(coordinates, section, ranks);
+    connected.graph =
+        radius_graph(coordinates, section, connected.radius, options.max_neighbors, ranks);
+  }
+  check_edges(connected.graph, connected.radius, coordinates, section, ranks);
+  return connected;
 }
 
 }  // namespace stamarker

@@ -1,11 +1,13 @@
 #pragma once
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "data/dataset.hpp"
 #include "data/preprocess.hpp"
 #include "data/shared_counts.hpp"
+#include "data/spatial_graph.hpp"
 
 namespace stamarker {
 
@@ -43,10 +45,19 @@ SelectedCounts select_counts(SharedCounts& table, const PrepareOptions& options)
 /// counts stays zero. Source: scanpy normalize_total, log1p.
 void normalize_log(SparseRows& counts, double target_sum);
 
-/// Everything of the prepared section but its matrices: names, positions and statistics of the
-/// kept spots (of all ranks) and selected genes, and the graph (spatial_graph.hpp), which joins no
-/// section to another. `data`: the input's tables, its counts are not looked at.
+/// Of the prepared section names, positions and statistics of the kept spots (of all ranks) and
+/// selected genes. `data`: the input's tables, its counts are not looked at.
 PreparedData describe_selected(const Dataset& data, std::vector<std::int32_t> kept_spots,
-                               const SelectedCounts& selected, const PrepareOptions& options);
+                               const SelectedCounts& selected);
+
+/// The graph (spatial_graph.hpp), which joins no section to another, on the first rank; and on all
+/// its radius, 0: k nearest. Collective. Throws InputError on all ranks: no edges, naming the
+/// option.
+struct ConnectedSpots {
+  SpatialGraph graph;
+  double radius = 0;
+};
+ConnectedSpots connect_spots(const Coordinates& coordinates, std::span<const std::int32_t> section,
+                             const PrepareOptions& options, const SearchRanks& ranks = {});
 
 }  // namespace stamarker

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <exception>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <nanoflann.hpp>
@@ -20,8 +21,12 @@ struct Neighbor {
   std::int32_t spot = 0;
   double distance = 0;  // Euclidean
 };
-/// For each spot the other spots it chose, in ascending order of distance.
-using Choices = std::vector<std::vector<Neighbor>>;
+/// For each spot the other spots it chose, in ascending order of distance; one spot after another.
+struct Choices {
+  std::vector<std::int32_t> count;  // [spots]
+  std::vector<std::int32_t> spot;   // [chosen]
+  std::vector<double> distance;     // [chosen]
+};
 
 /// How far and how many each spot may choose, and which spots are asked: every n-th.
 struct Search {
@@ -99,14 +104,27 @@ std::vector<Neighbor> chosen_by(const Tree<NDims>& tree, const Section& section,
   return chosen;
 }
 
+/// Spots first .. last - 1 of the whole, which are asked.
+struct Asked {
+  std::int32_t first = 0, last = 0;
+};
+
+/// The choices of the asked spots that lie in `section`, into chosen[spot - asked.first].
 template <int NDims>
-void choose(const Section& section, const Search& search, Choices& choices) {
+void choose(const Section& section, const Search& search, Asked asked,
+            std::vector<std::vector<Neighbor>>& chosen) {
+  const auto local_of = [&](std::int32_t spot) {
+    return static_cast<std::int32_t>(std::ranges::lower_bound(section.spots, spot) -
+                                     section.spots.begin());
+  };
+  const std::int32_t begin = local_of(asked.first), end = local_of(asked.last);
+  const std::int32_t first = (begin + search.stride - 1) / search.stride * search.stride;
+  if (first >= end) return;
   const Tree<NDims> tree(NDims, section, nanoflann::KDTreeSingleIndexAdaptorParams(12));
-  const auto n_spots = static_cast<std::int32_t>(section.spots.size());
   std::exception_ptr failure;  // none may leave the parallel region
 #pragma omp parallel for schedule(dynamic, 256)
-  for (std::int32_t local = 0; local < n_spots; local += search.stride) try {
-      choices[section.spots[local]] = chosen_by<NDims>(tree, section, local, search);
+  for (std::int32_t local = first; local < end; local += search.stride) try {
+      chosen[section.spots[local] - asked.first] = chosen_by<NDims>(tree, section, local, search);
     } catch (...) {
 #pragma omp critical(stamarker_search)
       failure = std::current_exception();
@@ -136,28 +154,50 @@ void check_coordinates(const Coordinates& coordinates) {
             d, i, value));
 }
 
+/// Of all spots on the first rank, of none elsewhere.
 Choices choices_of(const Coordinates& coordinates, std::span<const std::int32_t> section,
-                   Search search) {
+                   Search search, const SearchRanks& ranks) {
   check_coordinates(coordinates);
-  search.capacity = std::min(search.capacity, static_cast<std::size_t>(coordinates.n_spots()));
-  Choices choices(static_cast<std::size_t>(coordinates.n_spots()));
+  const std::int64_t n_spots = coordinates.n_spots();
+  search.capacity = std::min(search.capacity, static_cast<std::size_t>(n_spots));
+  const auto edge = [&](int rank) {
+    return static_cast<std::int32_t>(rank * n_spots / ranks.n_ranks());
+  };
+  const Asked asked{edge(ranks.rank()), edge(ranks.rank() + 1)};
+  std::vector<std::vector<Neighbor>> chosen(static_cast<std::size_t>(asked.last - asked.first));
   for (const Section& one : sections_of(coordinates, section)) {
     if (coordinates.n_dims == 2)
-      choose<2>(one, search, choices);
+      choose<2>(one, search, asked, chosen);
     else
-      choose<3>(one, search, choices);
+      choose<3>(one, search, asked, chosen);
   }
+  Choices choices;
+  std::size_t n_chosen = 0;
+  for (const std::vector<Neighbor>& of_spot : chosen) n_chosen += of_spot.size();
+  choices.count.reserve(chosen.size());
+  choices.spot.reserve(n_chosen);
+  choices.distance.reserve(n_chosen);
+  for (std::vector<Neighbor>& of_spot : chosen) {
+    choices.count.push_back(static_cast<std::int32_t>(of_spot.size()));
+    for (const Neighbor& one : of_spot) {
+      choices.spot.push_back(one.spot);
+      choices.distance.push_back(one.distance);
+    }
+    of_spot = {};  // so that the same is not held twice
+  }
+  choices.count = ranks.on_first(std::move(choices.count));
+  choices.spot = ranks.on_first(std::move(choices.spot));
+  choices.distance = ranks.on_first(std::move(choices.distance));
   return choices;
 }
 
 /// Turns "j chose i" into rows of i. Sources arrive in ascending order, so rows ascend.
 SpatialGraph graph_of(const Choices& choices) {
-  const auto n_spots = static_cast<std::int32_t>(choices.size());
+  const auto n_spots = static_cast<std::int32_t>(choices.count.size());
   SpatialGraph graph;
-  graph.row_start.assign(choices.size() + 1, 1);
+  graph.row_start.assign(choices.count.size() + 1, 1);
   graph.row_start[0] = 0;
-  for (const auto& chosen : choices)
-    for (const Neighbor& one : chosen) ++graph.row_start[one.spot + 1];
+  for (const std::int32_t i : choices.spot) ++graph.row_start[i + 1];
   for (int i = 0; i < n_spots; ++i) graph.row_start[i + 1] += graph.row_start[i];
   graph.source.resize(graph.n_edges());
   graph.distance.resize(graph.n_edges());
@@ -166,9 +206,11 @@ SpatialGraph graph_of(const Choices& choices) {
     graph.source[next[i]] = j;
     graph.distance[next[i]++] = static_cast<float>(distance);
   };
+  std::size_t k = 0;
   for (std::int32_t j = 0; j < n_spots; ++j) {
     add(j, j, 0);
-    for (const Neighbor& one : choices[j]) add(one.spot, j, one.distance);
+    for (const std::size_t end = k + choices.count[j]; k < end; ++k)
+      add(choices.spot[k], j, choices.distance[k]);
   }
   return graph;
 }
@@ -176,8 +218,11 @@ SpatialGraph graph_of(const Choices& choices) {
 /// Distances to the k-th nearest spot, over all spots that have so many.
 std::vector<double> kth_distances(const Choices& choices, std::size_t k) {
   std::vector<double> distances;
-  for (const auto& chosen : choices)
-    if (chosen.size() >= k) distances.push_back(chosen[k - 1].distance);
+  std::size_t begin = 0;
+  for (const std::int32_t n : choices.count) {
+    if (static_cast<std::size_t>(n) >= k) distances.push_back(choices.distance[begin + k - 1]);
+    begin += n;
+  }
   return distances;
 }
 
@@ -188,45 +233,49 @@ double median(std::vector<double> values) {
   return *middle;
 }
 
-}  // namespace
-
-SpatialGraph radius_graph(const Coordinates& coordinates, std::span<const std::int32_t> section,
-                          double radius, int max_neighbors) {
-  return graph_of(
-      choices_of(coordinates, section,
-                 {.radius = radius, .capacity = static_cast<std::size_t>(max_neighbors)}));
-}
-
-SpatialGraph nearest_graph(const Coordinates& coordinates, std::span<const std::int32_t> section,
-                           int k) {
-  return graph_of(choices_of(coordinates, section, {.capacity = static_cast<std::size_t>(k)}));
-}
-
-double automatic_radius(const Coordinates& coordinates, std::span<const std::int32_t> section) {
-  constexpr std::size_t target = 6;
-  // Four times as many, so that 6 on average is reached where spots are uneven; of a large section
-  // every n-th spot says enough.
-  const Choices nearest =
-      choices_of(coordinates, section,
-                 {.capacity = 4 * target, .stride = 1 + coordinates.n_spots() / 100'000});
-
+/// What automatic_radius says, from the choices of all spots asked.
+double radius_of(const Choices& nearest, std::size_t target) {
   std::array<double, 10> d{};  // d[k]: median distance to the k-th nearest
   for (std::size_t k = 1; k < d.size(); ++k) d[k] = median(kth_distances(nearest, k));
   for (const std::size_t k : {6, 5, 7, 4, 8})
     if (d[k] > 0 && d[k + 1] > 1.2 * d[k]) return (d[k] + d[k + 1]) / 2;
 
   std::vector<double> distances;
-  std::size_t n_asked = 0;
-  for (const auto& chosen : nearest) {
-    n_asked += chosen.empty() ? 0 : 1;
-    for (const Neighbor& one : chosen)
-      if (one.distance > 0) distances.push_back(one.distance);
-  }
+  std::ranges::copy_if(nearest.distance, std::back_inserter(distances),
+                       [](double distance) { return distance > 0; });
+  const auto n_asked = static_cast<std::size_t>(
+      std::ranges::count_if(nearest.count, [](std::int32_t n) { return n > 0; }));
   if (distances.empty()) return 0;
   const auto last = distances.begin() +
                     static_cast<std::ptrdiff_t>(std::min(n_asked * target, distances.size()) - 1);
   std::nth_element(distances.begin(), last, distances.end());
   return *last * (1 + 1e-9);  // the radius itself is outside
+}
+
+}  // namespace
+
+SpatialGraph radius_graph(const Coordinates& coordinates, std::span<const std::int32_t> section,
+                          double radius, int max_neighbors, const SearchRanks& ranks) {
+  return graph_of(
+      choices_of(coordinates, section,
+                 {.radius = radius, .capacity = static_cast<std::size_t>(max_neighbors)}, ranks));
+}
+
+SpatialGraph nearest_graph(const Coordinates& coordinates, std::span<const std::int32_t> section,
+                           int k, const SearchRanks& ranks) {
+  return graph_of(
+      choices_of(coordinates, section, {.capacity = static_cast<std::size_t>(k)}, ranks));
+}
+
+double automatic_radius(const Coordinates& coordinates, std::span<const std::int32_t> section,
+                        const SearchRanks& ranks) {
+  constexpr std::size_t target = 6;
+  // Four times as many, so that 6 on average is reached where spots are uneven; of a large section
+  // every n-th spot says enough.
+  const Choices nearest =
+      choices_of(coordinates, section,
+                 {.capacity = 4 * target, .stride = 1 + coordinates.n_spots() / 100'000}, ranks);
+  return ranks.of_first(radius_of(nearest, target));
 }
 
 GraphSummary summary_of(const SpatialGraph& graph) {
@@ -245,9 +294,9 @@ GraphSummary summary_of(const SpatialGraph& graph) {
 }
 
 void check_edges(const SpatialGraph& graph, double radius, const Coordinates& coordinates,
-                 std::span<const std::int32_t> section) {
-  if (graph.n_edges() > graph.n_spots()) return;
-  const double better = automatic_radius(coordinates, section);
+                 std::span<const std::int32_t> section, const SearchRanks& ranks) {
+  if (ranks.of_first(graph.n_edges() > graph.n_spots() ? 1 : 0) == 1) return;
+  const double better = automatic_radius(coordinates, section, ranks);
   if (better == 0)
     throw InputError(
         "the spatial graph has no edges (all spots lie at one place, or each in a section of its "

@@ -86,6 +86,18 @@ TEST(Comm, CombinesTheRowsOfAllRanksColumnByColumn) {
   }
 }
 
+TEST(Comm, GathersOnRankZeroAlone) {
+  const Comm world(MPI_COMM_WORLD);
+  const std::vector<double> mine(static_cast<std::size_t>(world.rank()) + 1, world.rank());
+
+  const std::vector<double> all = world.gather(std::span<const double>(mine));
+
+  std::vector<double> expected;
+  for (int r = 0; r < world.size() && world.rank() == 0; ++r)
+    expected.insert(expected.end(), r + 1, r);
+  EXPECT_EQ(all, expected);
+}
+
 TEST(Comm, BlocksCoverAllItemsOnce) {
   for (const int n_items : {0, 1, 5, 20})
     for (const int n_ranks : {1, 2, 3, 7}) {

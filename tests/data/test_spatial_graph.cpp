@@ -46,6 +46,37 @@ void expect_rows(const SpatialGraph& graph, const std::vector<std::vector<std::i
         << "row " << i;
 }
 
+/// One of several ranks, which are asked one after another, the first as the last.
+class OneOfRanks : public SearchRanks {
+ public:
+  OneOfRanks(int rank, std::vector<std::vector<double>>& found) : rank_(rank), found_(found) {}
+  int rank() const override { return rank_; }
+  int n_ranks() const override { return 3; }
+  std::vector<std::int32_t> on_first(std::vector<std::int32_t> mine) const override {
+    return joined(std::move(mine));
+  }
+  std::vector<double> on_first(std::vector<double> mine) const override {
+    return joined(std::move(mine));
+  }
+
+ private:
+  template <class T>
+  std::vector<T> joined(std::vector<T> mine) const {
+    if (static_cast<int>(found_.size()) <= n_calls_) found_.emplace_back();
+    std::vector<double>& others = found_[n_calls_++];
+    if (rank_ > 0) {
+      others.insert(others.begin(), mine.begin(), mine.end());
+      return {};
+    }
+    for (const double value : others) mine.push_back(static_cast<T>(value));
+    return mine;
+  }
+
+  int rank_;
+  std::vector<std::vector<double>>& found_;  // of the other ranks, of each call
+  mutable int n_calls_ = 0;
+};
+
 double mean_neighbors(const Coordinates& c) {
   const auto section = one_section(c);
   return summary_of(radius_graph(c, section, automatic_radius(c, section), 50)).mean;
@@ -217,4 +248,26 @@ TEST(GraphSummary, CountsNeighboursWithoutTheSpotItself) {
 }
 
 }  // namespace
+TEST(SpatialGraphTest, IsTheSameBySeveralRanks) {
+  const Coordinates c = random_points(500, 2, 11);
+  std::vector<std::int32_t> section;
+  for (int i = 0; i < 500; ++i) section.push_back(i < 100 ? 0 : 1 + i % 2);
+  const SpatialGraph alone = radius_graph(c, section, 0.1, 7);
+  const double radius = automatic_radius(c, section);
+  std::vector<std::vector<double>> of_graph, of_radius;
+  SpatialGraph together;
+  double radius_together = 0;
+
+  for (const int rank : {2, 1, 0}) {
+    together = radius_graph(c, section, 0.1, 7, OneOfRanks(rank, of_graph));
+    radius_together = automatic_radius(c, section, OneOfRanks(rank, of_radius));
+    EXPECT_EQ(together.n_spots(), rank == 0 ? 500 : 0);
+  }
+
+  EXPECT_EQ(together.row_start, alone.row_start);
+  EXPECT_EQ(together.source, alone.source);
+  EXPECT_EQ(together.distance, alone.distance);
+  EXPECT_EQ(radius_together, radius);
+}
+
 }  // namespace stamarker::test

@@ -48,9 +48,10 @@ double spots_with_halo(const Plan& p, double n_tiles) {
   return n_tiles > 1 ? std::min(p.n(), own * (1 + 8 / std::sqrt(own))) : own;
 }
 
-/// Rank 0, which builds the graph: the input's names and positions, those kept, the neighbours
-/// that each spot chooses, then the graph. Every rank: its selected counts; of each thread a block
-/// of rows as read and as selected, and the tally of the genes.
+/// Rank 0: the input's names and positions, those kept, the neighbours that all spots choose, then
+/// the graph. Every rank: positions and a tree of them, the neighbours that its own spots choose;
+/// its selected counts; of each thread a block of rows as read and as selected, and the tally of
+/// the genes.
 double prepare_memory(const Plan& p) {
   constexpr double block = 1 << 17;
   const double share = p.entries() / p.n_ranks;
@@ -58,7 +59,9 @@ double prepare_memory(const Plan& p) {
   const double rows = p.n_threads * 1.5 * entry * std::min(block, input_entries);
   const double tally = static_cast<double>(p.size.n_input_genes) * 16 * (8 + 4.0 * p.n_threads);
   const double input_tables = p.n() * (name + 16 + 4);
-  const double choices = p.n() * 24 + 16 * std::max(0.0, p.edges() - p.n()) + p.n() * 16;
+  const double chosen = std::max(0.0, p.edges() - p.n());
+  const double search = p.n() * 16 + (28 * p.n() + 28 * chosen) / p.n_ranks;
+  const double choices = search + 12 * p.n() + 12 * chosen;
   return input_tables + p.tables() + choices + entry * share + rows + tally;
 }
 

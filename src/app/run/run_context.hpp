@@ -39,7 +39,7 @@ int models_in_flight(const ComputeOptions& options, std::optional<std::size_t> f
 
 /// A prepared section on its way to prepared.h5.
 struct PreparedShare {
-  PreparedData tables;  // on rank 0: all but the matrices
+  PreparedData tables;  // on rank 0: all but the matrices; elsewhere positions and sections
   SparseRows counts;    // of this rank's spots
 };
 

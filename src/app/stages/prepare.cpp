@@ -11,6 +11,42 @@
 namespace stamarker {
 namespace {
 
+/// All ranks of the run, each searching for its spots.
+class AllRanks : public SearchRanks {
+ public:
+  explicit AllRanks(const Comm& comm) : comm_(comm) {}
+  int rank() const override { return comm_.rank(); }
+  int n_ranks() const override { return comm_.size(); }
+  std::vector<std::int32_t> on_first(std::vector<std::int32_t> mine) const override {
+    return comm_.gather(std::span<const std::int32_t>(mine));
+  }
+  std::vector<double> on_first(std::vector<double> mine) const override {
+    return comm_.gather(std::span<const double>(mine));
+  }
+  double of_first(double value) const override {
+    comm_.broadcast(std::span<double>(&value, 1));
+    return value;
+  }
+
+ private:
+  const Comm& comm_;
+};
+
+/// Graph and radius of the tables on rank 0, searched by all ranks, who get its positions.
+void connect(const Comm& world, const PrepareOptions& options, PreparedData& tables) {
+  std::int64_t size[] = {tables.coordinates.n_dims, tables.coordinates.n_spots()};
+  world.broadcast(std::span<std::int64_t>(size));
+  Coordinates& coordinates = tables.coordinates;
+  coordinates.n_dims = static_cast<int>(size[0]);
+  coordinates.values.resize(static_cast<std::size_t>(size[0] * size[1]));
+  tables.section.resize(static_cast<std::size_t>(size[1]));
+  world.broadcast(std::span<double>(coordinates.values));
+  world.broadcast(std::span<std::int32_t>(tables.section));
+  ConnectedSpots connected = connect_spots(coordinates, tables.section, options, AllRanks(world));
+  tables.graph = std::move(connected.graph);
+  tables.radius = connected.radius;
+}
+
 void describe(const Config& config, const InputCounts& input, const PreparedData& data,
               std::int64_t n_entries, Log& log) {
   const int n_sections = input.n_sections();
@@ -56,11 +92,11 @@ void prepare_input(RunContext& run) {
   const std::int64_t n_entries = run.world.sum(selected.counts.n_entries());
   PreparedShare share;
   run.world.on_root([&] {
-    share.tables =
-        describe_selected(input.tables(), std::move(kept_spots), selected, config.prepare);
+    share.tables = describe_selected(input.tables(), std::move(kept_spots), selected);
     check_against_spots(config, share.tables.n_spots());
-    describe(config, input, share.tables, n_entries, run.log);
   });
+  connect(run.world, config.prepare, share.tables);
+  run.world.on_root([&] { describe(config, input, share.tables, n_entries, run.log); });
   share.counts = std::move(selected.counts);
   run.prepared = std::move(share);
 }
