@@ -213,7 +213,7 @@ double recall_on_sample(std::span<const float> points, int n_dims, const Nearest
 }
 
 NeighborSearch search_for(int n_points) {
-  constexpr int most_exact = 50000;
+  constexpr int most_exact = 25000;
   return n_points <= most_exact ? NeighborSearch::exact : NeighborSearch::approximate;
 }
 

@@ -42,9 +42,10 @@ double recall_on_sample(std::span<const float> points, int n_dims, const Nearest
 
 enum class NeighborSearch { exact, approximate };
 
-/// Exact up to 50,000 points, whatever the number of threads, which may change no bit: on one
-/// thread the other is the quicker one from about 20,000 points, on four, which all pairs are
-/// shared out over and building the graph is not, from a few times as many (bench_clustering).
+/// Exact up to 25,000 points, whatever the number of threads, which may change no bit. There it
+/// takes twice the processor time of the other, and more from there on (bench_clustering, the table
+/// in docs/method.md); on four threads, which all pairs are shared out over and building the graph
+/// is not, it would be as quick up to some 85,000 points.
 NeighborSearch search_for(int n_points);
 
 /// Union of every point's n_neighbors - 1 nearest others (n_neighbors counts the point itself),

@@ -171,7 +171,8 @@ TEST(NeighborGraph, ApproximateSearchGivesNearlyTheSameGraphAndSaysHowNearly) {
   EXPECT_GT(graph.recall, 0.95);
   const auto n_exact = static_cast<double>(exact.neighbor.size());
   EXPECT_NEAR(static_cast<double>(graph.neighbor.size()), n_exact, 0.05 * n_exact);
-  EXPECT_EQ(search_for(5000), NeighborSearch::exact);
+  EXPECT_EQ(search_for(25000), NeighborSearch::exact);
+  EXPECT_EQ(search_for(25001), NeighborSearch::approximate);
   EXPECT_EQ(search_for(1000000), NeighborSearch::approximate);
 }
 

@@ -1,5 +1,6 @@
 """The result file, as anndata, scanpy and squidpy see it."""
 
+import os
 import warnings
 
 import anndata
@@ -239,6 +240,31 @@ def test_is_read_in_backed_mode_and_written_again(tmp_path):
     backed = anndata.read_h5ad(path, backed="r")
     np.testing.assert_array_equal(backed[3:5].X.toarray(), anndata.read_h5ad(path)[3:5].X.toarray())
     anndata.read_h5ad(path).write_h5ad(tmp_path / "again.h5ad")
+
+
+def test_a_result_of_an_atlas_opens_in_backed_mode_and_in_scanpy(tmp_path):
+    """20,000 spots; STM_RESULT_SPOTS=1000000 in the environment for a million."""
+    n_spots = int(os.environ.get("STM_RESULT_SPOTS", "20000")) * 3 // 2  # of which a third is dropped
+    rng = np.random.default_rng(5)
+    data = anndata.AnnData(scipy.sparse.random(n_spots, 40, 0.2, "csr", np.float32, rng, lambda n: rng.poisson(2, n) + 1))
+    data.obs_names, data.var_names = ([f"{kind}_{i}" for i in range(n)] for kind, n in zip(("spot", "gene"), data.shape))
+    data.obsm["spatial"] = rng.random((n_spots, 2)) * 1e4
+    path, _ = write_result(tmp_path, data, ranks=2)
+    rows = kept(data)
+
+    backed = anndata.read_h5ad(path, backed="r")
+    some = slice(len(rows) // 2, len(rows) // 2 + 100)
+    np.testing.assert_allclose(dense(backed.X[some]), np.log1p(dense(rows.X[some])), rtol=1e-6)
+    assert "saliency" not in backed.layers
+    assert backed.obs["stamarker"].value_counts().sum() == len(rows)
+    assert backed.obsm["X_stamarker"].shape[0] == backed.obsp["spatial_connectivities"].shape[0] == len(rows)
+    backed.file.close()
+
+    result = sc.read_h5ad(path)
+    np.testing.assert_allclose(result.X.data, np.log1p(rows.X.data), rtol=1e-6)
+    assert len(sc.get.rank_genes_groups_df(result, group="1")) == result.n_vars
+    axes = sc.pl.embedding(result, "spatial", color="stamarker", show=False)
+    assert len(axes.collections[0].get_offsets()) == len(rows)
 
 
 def test_an_input_without_image_or_key_spatial(tmp_path):
