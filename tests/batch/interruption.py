@@ -3,8 +3,9 @@
     interruption.py [--moments N] [--seed S]
 
 Each moment takes the next kind of interruption in turn and a random time of the run; the run is resumed
-on a random number of ranks, is perhaps interrupted once more, and must end with the result of a run that
-nobody interrupted. At every stop all files of the run directory are read.
+on a random number of ranks (where ranks share six tiles, on 1, 2 or 3), is perhaps interrupted once more,
+and must end with the result of a run that nobody interrupted. At every stop all files of the run directory
+are read.
 """
 import argparse
 import os
@@ -17,10 +18,11 @@ import time
 
 from runs import INTERRUPTED, PROGRAM, Section, check_files, expect, expect_same_result, send
 
-# Models side by side, and tiles shared by two ranks: each with a reference of its own.
-BY_MODELS = {"name": "models", "settings": (), "ranks": (0, 1, 2, 3)}
-BY_TILES = {"name": "tiles", "ranks": (2,),
-            "settings": ("compute.tiles=2", "compute.tile_groups=2", "models=2", "autoencoder.epochs=30")}
+# Models side by side, and tiles shared by all ranks: each with a reference of its own.
+BY_MODELS = {"name": "models", "settings": lambda _: (), "ranks": (0, 1, 2, 3)}
+BY_TILES = {"name": "tiles", "ranks": (1, 3, 2),
+            "settings": lambda n_ranks: ("compute.tiles=6", f"compute.tile_groups={n_ranks}", "models=2",
+                                         "autoencoder.epochs=30")}
 
 KINDS = ("SIGTERM to the ranks", "SIGUSR1 to mpirun", "SIGKILL to one rank", "full disk",
          "SIGTERM twice to the ranks", "SIGTERM to mpirun", "SIGUSR1 to the ranks", "SIGKILL to all")
@@ -33,7 +35,8 @@ class Moments:
 
     def reference(self, way):
         """What every interrupted run of this way must end with."""
-        run = self.section.start(f"whole_{way['name']}", way["ranks"][-1], settings=way["settings"])
+        n_ranks = way["ranks"][-1]
+        run = self.section.start(f"whole_{way['name']}", n_ranks, settings=way["settings"](n_ranks))
         run.wait_until_begun()
         run.finish()
         expect(run.code == 0, f"the reference run failed: {run.error}")
@@ -45,7 +48,7 @@ class Moments:
         n_ranks = self.chance.choice(way["ranks"])
         if "mpirun" in kind:
             n_ranks = max(n_ranks, 1)
-        run = self.section.start(output, n_ranks, flags=flags, settings=way["settings"])
+        run = self.section.start(output, n_ranks, flags=flags, settings=way["settings"](n_ranks))
         run.wait_until_begun()
         time.sleep(self.chance.uniform(0.0, 0.9) * self.seconds[way["name"]])
         targets = [run.process.pid] if "mpirun" in kind else run.ranks()
@@ -91,7 +94,7 @@ class Moments:
         if (folder / "models").exists():  # what a writer killed at the worst moment leaves
             (folder / "models" / "model_000.h5.partial").write_bytes(b"\x89HDF")
         n_ranks = self.chance.choice(way["ranks"])
-        resumed = self.section.run(output, n_ranks, flags=("--resume",), settings=way["settings"])
+        resumed = self.section.run(output, n_ranks, flags=("--resume",), settings=way["settings"](n_ranks))
         expect(resumed.code == 0, f"not resumed: exit code {resumed.code}: {resumed.out}{resumed.error}")
         check_files(folder, may_leave_partial=False)
         expect_same_result(self.section.folder / f"whole_{way['name']}", folder)
@@ -109,7 +112,8 @@ class Moments:
         size = int(self.chance.uniform(0.02, 0.98) * needed)
         disk.mkdir()
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk], check=True)
-        run = self.section.run(output, self.chance.choice(way["ranks"]), settings=way["settings"])
+        n_ranks = self.chance.choice(way["ranks"])
+        run = self.section.run(output, n_ranks, settings=way["settings"](n_ranks))
         print(f"    full disk of {size} bytes, {needed} needed: exit code {run.code}, {run.error.strip()}", flush=True)
         expect(run.code == 2, f"exit code {run.code}: {run.out}{run.error}")
         expect(run.error.startswith("stamarker: error: no space left writing ") and run.error.count("\n") == 1,
