@@ -20,12 +20,12 @@ double megabytes(const std::string& text, const std::string& label) {
   return 0;
 }
 
-class MemoryPlan : public ::testing::TestWithParam<std::tuple<int, int>> {};
+class MemoryPlan : public ::testing::TestWithParam<std::tuple<int, int, int>> {};
 
 // All genes are selected, so the header tells all. The stages of one run follow each other in new
 // processes, whose peaks are theirs alone.
 TEST_P(MemoryPlan, IsRightWithinAFifth) {
-  const auto [n_spots, n_ranks] = GetParam();
+  const auto [n_spots, n_ranks, tile_groups] = GetParam();
   const Scratch scratch;
   ASSERT_EQ(run_program(scratch.path(), {"simulate", "section.h5ad", "--n-spots",
                                          std::to_string(n_spots), "--n-genes", "600"})
@@ -38,8 +38,8 @@ domains: 2
 models: 1
 autoencoder: {hidden_dims: [128, 16], epochs: 1}
 clustering: {n_components: 6}
-compute: {threads: 1}
-)");
+compute: {threads: 1, tile_groups: )" + std::to_string(tile_groups) +
+                                       "}\n");
   const Outcome dry = run_program(scratch.path(), {"run", "run.yaml", "--dry-run"}, n_ranks);
   ASSERT_EQ(dry.exit_code, 0) << dry.error;
 
@@ -56,8 +56,8 @@ compute: {threads: 1}
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, MemoryPlan,
-                         ::testing::Values(std::tuple(10000, 1), std::tuple(60000, 1),
-                                           std::tuple(60000, 2)));
+                         ::testing::Values(std::tuple(10000, 1, 1), std::tuple(60000, 1, 1),
+                                           std::tuple(60000, 2, 1), std::tuple(60000, 2, 2)));
 
 }  // namespace
 }  // namespace stamarker::test

@@ -250,8 +250,8 @@ TEST(GraphSummary, CountsNeighboursWithoutTheSpotItself) {
 }  // namespace
 TEST(SpatialGraphTest, IsTheSameBySeveralRanks) {
   const Coordinates c = random_points(500, 2, 11);
-  std::vector<std::int32_t> section;
-  for (int i = 0; i < 500; ++i) section.push_back(i < 100 ? 0 : 1 + i % 2);
+  std::vector<std::int32_t> section(500);
+  for (int i = 0; i < 500; ++i) section[i] = i < 100 ? 0 : 1 + i % 2;
   const SpatialGraph alone = radius_graph(c, section, 0.1, 7);
   const double radius = automatic_radius(c, section);
   std::vector<std::vector<double>> of_graph, of_radius;
