@@ -6,14 +6,14 @@
 #include "base/error.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
 #include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/one_thread.hpp"
 #include "kernels/cpu/rows.hpp"
 #include "kernels/cpu/update.hpp"
 
 namespace stamarker {
 namespace {
 
-/// The layers of one MLP and the activations of one batch; one thread, since models are trained
-/// side by side on ranks and a batch is small.
+/// The layers of one MLP and the activations of one batch.
 class Mlp {
  public:
   Mlp(const MlpView& view, const float* parameters) : view_(view) {
@@ -191,6 +191,7 @@ void CpuBackend::mlp_gradient(const MlpView& mlp, ClassifierLoss loss,
 void CpuBackend::mlp_train(const MlpView& mlp, const MlpTraining& training, ConstMatrix z,
                            DeviceSpan<const std::int32_t> label, DeviceSpan<float> parameters,
                            DeviceSpan<double> loss) {
+  const OneThread alone;  // a batch is too small to share out
   const int n = z.n_rows, width = z.n_cols;
   const int n_batches = (n + training.batch_size - 1) / training.batch_size;
   const BatchSampler sampler(training, {label.data, static_cast<std::size_t>(n)});

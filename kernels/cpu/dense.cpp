@@ -10,6 +10,7 @@
 
 #include "kernels/cpu/blocks.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
+#include "kernels/cpu/one_thread.hpp"
 #include "kernels/cpu/rows.hpp"
 
 namespace stamarker {
@@ -22,28 +23,12 @@ constexpr int panel = 64, symmetric_panel = 32;
 // its peak from 1024 terms, and the latter stay in the third-level cache.
 constexpr int terms = 1024, shared_terms = 4096;
 
-/// Keeps oneDNN to one thread: outside a parallel region it would cut the sums by threads.
-class OneThread {
- public:
-  OneThread() : before_(omp_get_max_threads()) {
-    if (omp_in_parallel() == 0) omp_set_num_threads(1);
-  }
-  ~OneThread() {
-    if (omp_in_parallel() == 0) omp_set_num_threads(before_);
-  }
-  OneThread(const OneThread&) = delete;
-  OneThread& operator=(const OneThread&) = delete;
-
- private:
-  int before_;
-};
-
 }  // namespace
 
 void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
           const float* b, int ldb, float beta, float* c, int ldc) {
   if (m == 0 || n == 0) return;
-  const OneThread alone;
+  const OneThread alone;  // oneDNN would cut the sums by threads
   const dnnl_status_t status =
       dnnl_sgemm(a_op == Transpose::yes ? 'T' : 'N', b_op == Transpose::yes ? 'T' : 'N', m, n, k,
                  alpha, a, lda, b, ldb, beta, c, ldc);

@@ -77,9 +77,7 @@ GaussianMixture fit_mixture(std::span<const float> data, int n_dims, int n_compo
   check_size(points, n_components);
 
   std::vector<std::optional<MixtureFit>> fits(static_cast<std::size_t>(n_init));
-  // Many points: one start after the other, each on all threads. The bits are the same.
-  constexpr int many_points = 50000;
-#pragma omp parallel for schedule(dynamic, 1) if (points.n_points() < many_points)
+#pragma omp parallel for schedule(dynamic, 1) if (points.n_points() < one_start_at_a_time)
   for (int start = 0; start < n_init; ++start)
     fits[start] = maximize(points, start_of(points, n_components, start, key), start_tolerance);
 

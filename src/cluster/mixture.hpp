@@ -20,6 +20,10 @@ struct GaussianMixture {
   int n_failed_starts = 0;           // starts that lost a component or met a singular covariance
 };
 
+/// From so many points on, starts follow each other, each on all threads; below, each has a thread.
+/// The bits are the same.
+inline constexpr int one_start_at_a_time = 50000;
+
 /// Expectation maximisation from n_init starts; the best log-likelihood is kept.
 ///
 ///   p_ik = w_k f(x_i; mu_k, Sigma) / sum_l w_l f(x_i; mu_l, Sigma)

@@ -75,10 +75,18 @@ std::vector<std::int32_t> confusion_of(Backend& backend, const MlpView& mlp, Cla
   std::vector<std::int32_t> confusion(static_cast<std::size_t>(n_domains) * n_domains);
   const int n = static_cast<int>(subset.label.size());
   if (n == 0) return confusion;
-  const Buffer<float> z(backend, std::span<const float>(subset.z));
-  Buffer<float> logits(backend, static_cast<std::size_t>(n) * n_domains);
-  backend.mlp_forward(mlp, parameters.span(), z.matrix(n, n_latent), logits.matrix(n, n_domains));
-  std::vector<float> host = logits.to_host();
+  std::vector<float> host(static_cast<std::size_t>(n) * n_domains);
+  constexpr int at_once = 1 << 14;
+  for (int begin = 0; begin < n; begin += at_once) {
+    const int n_rows = std::min(at_once, n - begin);
+    const Buffer<float> z(backend,
+                          std::span(subset.z).subspan(static_cast<std::size_t>(begin) * n_latent,
+                                                      static_cast<std::size_t>(n_rows) * n_latent));
+    Buffer<float> logits(backend, static_cast<std::size_t>(n_rows) * n_domains);
+    backend.mlp_forward(mlp, parameters.span(), z.matrix(n_rows, n_latent),
+                        logits.matrix(n_rows, n_domains));
+    std::ranges::copy(logits.to_host(), host.begin() + std::ptrdiff_t{begin} * n_domains);
+  }
   to_scores(loss, n_domains, host);
   for (int i = 0; i < n; ++i) {
     const auto row = host.begin() + static_cast<std::ptrdiff_t>(i) * n_domains;

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
@@ -20,12 +21,16 @@ double megabytes(const std::string& text, const std::string& label) {
   return 0;
 }
 
-class MemoryPlan : public ::testing::TestWithParam<std::tuple<int, int, int>> {};
+struct Size {
+  int n_spots, n_ranks, tile_groups = 1, n_models = 1, n_threads = 1;
+};
+
+class MemoryPlan : public ::testing::TestWithParam<Size> {};
 
 // All genes are selected, so the header tells all. The stages of one run follow each other in new
 // processes, whose peaks are theirs alone.
 TEST_P(MemoryPlan, IsRightWithinAFifth) {
-  const auto [n_spots, n_ranks, tile_groups] = GetParam();
+  const auto [n_spots, n_ranks, tile_groups, n_models, n_threads] = GetParam();
   const Scratch scratch;
   ASSERT_EQ(run_program(scratch.path(), {"simulate", "section.h5ad", "--n-spots",
                                          std::to_string(n_spots), "--n-genes", "600"})
@@ -35,11 +40,10 @@ TEST_P(MemoryPlan, IsRightWithinAFifth) {
 input: {path: section.h5ad}
 output: run
 domains: 2
-models: 1
 autoencoder: {hidden_dims: [128, 16], epochs: 1}
 clustering: {n_components: 6}
-compute: {threads: 1, tile_groups: )" + std::to_string(tile_groups) +
-                                       "}\n");
+)" + fmt::format("models: {}\ncompute: {{threads: {}, tile_groups: {}}}\n", n_models, n_threads,
+                 tile_groups));
   const Outcome dry = run_program(scratch.path(), {"run", "run.yaml", "--dry-run"}, n_ranks);
   ASSERT_EQ(dry.exit_code, 0) << dry.error;
 
@@ -56,8 +60,8 @@ compute: {threads: 1, tile_groups: )" + std::to_string(tile_groups) +
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, MemoryPlan,
-                         ::testing::Values(std::tuple(10000, 1, 1), std::tuple(60000, 1, 1),
-                                           std::tuple(60000, 2, 1), std::tuple(60000, 2, 2)));
+                         ::testing::Values(Size{10000, 1}, Size{60000, 1}, Size{60000, 2},
+                                           Size{60000, 2, 2}, Size{60000, 1, 1, 3, 3}));
 
 }  // namespace
 }  // namespace stamarker::test

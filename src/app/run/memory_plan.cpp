@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "app/run/log.hpp"
+#include "cluster/mixture.hpp"
 #include "model/parameters.hpp"
 #include "model/saliency.hpp"
 #include "model/step_memory.hpp"
@@ -95,12 +96,13 @@ double train_memory(const Plan& p) {
 }
 
 /// One embedding, in double precision too, and of mclust the responsibilities of its components and
-/// the pairs of points from which it starts, on each thread.
+/// the pairs of points from which each start begins.
 double cluster_memory(const Plan& p) {
   const int given = p.config.clustering.n_components;
   const double components = given > 0 ? given : p.domains();
   const double chosen = std::min(p.n(), 2000.0);
-  const double starts = std::min(p.n_threads, p.config.clustering.n_init);
+  const double starts =
+      p.n() < one_start_at_a_time ? std::min(p.n_threads, p.config.clustering.n_init) : 1;
   return p.n() * (12 * p.latent() + 16 * components + 4 * p.models()) +
          starts * chosen * (2 * chosen + 12 * p.latent());
 }
@@ -110,12 +112,12 @@ double consensus_memory(const Plan& p) {
   return p.tables() + p.n() * (8 * p.models() + 4 * p.latent() + 24);
 }
 
-/// One embedding, its parts for training and testing, on the device twice; all layers of the spots
-/// at once, when the trained classifier is tried on them; domains, order and lists of spots.
+/// The domains; for each model side by side its embedding, the parts of it for training and
+/// testing, that for training on the device too, order and lists of spots, logits of all spots.
 double classify_memory(const Plan& p) {
-  double layers = p.latent() + p.domains();
-  for (const int width : p.config.classifier.hidden_dims) layers += width;
-  return p.n() * (4 * 4 * p.latent() + 4 * layers + 8 * p.domains() + 24);
+  const int n_models = static_cast<int>(block_of(0, p.n_ranks, p.config.models).size());
+  return p.n() * (8 + classifiers_side_by_side(p.n_threads, n_models) *
+                          (4 * 3 * p.latent() + 4 * p.domains() + 16));
 }
 
 /// A block of the file; one tile, twice while it is made, and as the products want it; its

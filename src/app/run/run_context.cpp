@@ -38,6 +38,10 @@ int models_in_flight(const ComputeOptions& options, std::optional<std::size_t> f
   return std::min(n, n_models);
 }
 
+int classifiers_side_by_side(int n_threads, int n_models) {
+  return std::max(1, std::min(n_threads, n_models));
+}
+
 const PreparedData& RunContext::tables() {
   world.together([&] {
     if (!read_tables) read_tables = read_prepared(directory.prepared());

@@ -37,6 +37,9 @@ int training_tiles(const ComputeOptions& options, int n_spots);
 int models_in_flight(const ComputeOptions& options, std::optional<std::size_t> free,
                      std::size_t model_bytes, int n_models);
 
+/// How many of its n_models classifiers a rank trains at a time on a CPU: one on each thread.
+int classifiers_side_by_side(int n_threads, int n_models);
+
 /// A prepared section on its way to prepared.h5.
 struct PreparedShare {
   PreparedData tables;  // on rank 0: all but the matrices; elsewhere positions and sections
