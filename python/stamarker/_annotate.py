@@ -33,6 +33,7 @@ def _keys(found):
 
 
 def _places(names, found, what):
+    names, found = names.astype(str), found.astype(str)  # as a file has them
     if not (names.is_unique and found.is_unique):
         raise ValueError(f"the names of {what}s are not unique; AnnData has obs_names_make_unique and "
                          "var_names_make_unique")

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import tempfile
 
 import anndata
 import numpy as np
@@ -71,10 +72,73 @@ def test_interrupted_and_resumed(data, result, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         stamarker.run(data, DOMAINS, output=tmp_path / "run", options=options, show=stop)
     assert not (tmp_path / "run/result.h5ad").exists()
-    with pytest.raises(ValueError, match="--resume"):
+    with pytest.raises(ValueError, match="resume=True"):
         stamarker.run(data, DOMAINS, output=tmp_path / "run", options=options, show=None)
     mine = stamarker.run(data, DOMAINS, output=tmp_path / "run", options=options, show=None, resume=True)
     assert_same_findings(mine, result)
+
+
+def test_a_refused_run_leaves_the_input_of_another(data, result, tmp_path):
+    output, kept = tmp_path / "run", tmp_path / "run.input.h5ad"
+
+    def stop(line):
+        if line.startswith("graph"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stamarker.run(data, DOMAINS, output=output, options=OPTIONS, show=stop)
+    before = kept.read_bytes()
+    for resume in (False, True):
+        with pytest.raises(ValueError, match="other data"):
+            stamarker.run(data[:200].copy(), DOMAINS, output=output, options=OPTIONS, show=None, resume=resume)
+    assert kept.read_bytes() == before
+    assert_same_findings(stamarker.run(data, DOMAINS, output=output, options=OPTIONS, show=None, resume=True), result)
+    with pytest.raises(ValueError, match="other data"):
+        stamarker.run(data[:200].copy(), DOMAINS, output=output, options=OPTIONS, show=None)
+    less = stamarker.run(data[:200].copy(), DOMAINS, output=output, options=OPTIONS, show=None, overwrite=True)
+    assert less.n_obs == 200
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run", "run.input.h5ad"]
+
+
+def test_resume_without_a_run_takes_the_data_given(data, tmp_path):
+    wrong = data.copy()
+    wrong.X = wrong.X * 1.5
+    for _ in range(2):
+        with pytest.raises(ValueError, match="count"):
+            stamarker.run(wrong, DOMAINS, output=tmp_path / "run", options=OPTIONS, show=None, resume=True)
+    assert stamarker.run(data, DOMAINS, output=tmp_path / "run", options=OPTIONS, show=None, resume=True).n_obs == 300
+
+
+def test_options_are_taken_together_and_left_alone(data, result):
+    options = {"prepare": {"n_top_genes": np.int64(60)}, "prepare.min_cells": 10} | {
+        key: value for key, value in OPTIONS.items() if not key.startswith("prepare")}
+    before = {key: dict(value) if isinstance(value, dict) else value for key, value in options.items()}
+    assert_same_findings(stamarker.run(data, np.int64(DOMAINS), options=options, show=None), result)
+    assert options == before
+    for wrong in ({"domains": 3}, {"output": "x"}, {"input": {"path": "x"}}, {"input.path": "x"}):
+        with pytest.raises(ValueError, match="argument"):
+            stamarker.run(data, DOMAINS, options=wrong, show=None)
+    for wrong in ({"prepare": 5, "prepare.min_cells": 3}, {"prepare": {"min_cells": 5}, "prepare.min_cells": 3}):
+        with pytest.raises(ValueError, match="twice"):
+            stamarker.run(data, DOMAINS, options=wrong, show=None)
+    with pytest.raises(ValueError, match="ranks = 0"):
+        stamarker.run(data, DOMAINS, ranks=0)
+
+
+def test_a_show_that_fails_ends_the_run_and_leaves_nothing(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(ZeroDivisionError):
+        stamarker.run(data, DOMAINS, options=OPTIONS, show=lambda line: 1 / 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_annotate_takes_names_that_are_numbers(data):
+    numbered = data.copy()
+    numbered.obs.index = pd.RangeIndex(numbered.n_obs)
+    numbered.var.index = pd.RangeIndex(numbered.n_vars)
+    result = stamarker.run(numbered, DOMAINS, options=OPTIONS, show=None)
+    stamarker.annotate(numbered, result)
+    assert list(numbered.obs["stamarker"]) == list(result.obs["stamarker"])
 
 
 def test_refusals_are_the_programs_own(data, tmp_path, monkeypatch):
