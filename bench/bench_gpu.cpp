@@ -156,7 +156,7 @@ std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded
   const StepView& s = on.step;
   const double n_spots = s.y.n_rows, h = s.y.n_cols, l = s.z.n_cols, g = s.tile.x.n_cols;
   const double entries = static_cast<double>(s.tile.x.column.size);
-  const double edges = s.single_source ? n_spots : static_cast<double>(on.tile.n_edges());
+  const double edges = s.single_source ? 0 : static_cast<double>(on.tile.n_edges());  // attended
   const double j = n_decoded, k = n_encoded;  // N of both where nothing is drawn
   const bool is_dense = s.tile.x_dense.data != nullptr;
   const bool is_joint = s.gradient.w1.data == s.gradient.decoder_w1.data;
@@ -164,7 +164,7 @@ std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded
   const double x_bytes = is_dense ? 4 * n_spots * g : 8 * entries;
   const double n_gradients = static_cast<double>(on.layout.n_gradients());
   const double n_weights = static_cast<double>(on.layout.n_weights());
-  const double dots = s.single_source ? 0 : 2 * edges * h;  // <dO_i, row_j> of all edges
+  const double pass_h = 2 * edges * h, pass_l = 2 * edges * l;  // of the graph, H and L wide
   std::vector<Work> all;
   all.push_back({"gram", g * h * (h + 1), 4 * (g * h + h * h),
                  [&] { b.gram(s.weights.w1, on.gram.matrix(s.s.n_rows, s.s.n_cols)); }});
@@ -177,17 +177,17 @@ std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded
   else
     all.push_back({"attend", 4 * n_spots * h, 4 * (n_spots * h + 3 * n_spots + 3 * edges),
                    [&] { b.attend(s); }});
-  all.push_back({"encode", 2 * (s.single_source ? 0 : edges * h) + 2 * k * h * l,
-                 4 * (2 * k * h + k * l + h * l + 2 * edges), [&] { b.encode(s); }});
-  all.push_back({"decode", 2 * j * l * h + (s.single_source ? 0 : 2 * edges * h) + 3 * j * h * h,
-                 4 * (3 * j * h + n_spots * h + j * l + 2 * h * h), [&] { b.decode(s); }});
-  all.push_back({"decoder_backward", 2 * dots + 4 * j * h * l,
-                 4 * ((s.single_source ? 1 : 3) * j * h + 2 * j * l + edges),
-                 [&] { b.decoder_backward(s); }});
+  all.push_back({"encode", pass_h + 2 * k * h * l, 4 * (2 * k * h + k * l + h * l + 2 * edges),
+                 [&] { b.encode(s); }});
+  all.push_back({"decode", 2 * j * l * h + pass_l + 3 * j * h * h,
+                 4 * (2 * j * h + n_spots * h + j * l + 2 * h * h + 2 * edges),
+                 [&] { b.decode(s); }});
+  all.push_back({"decoder_backward", 3 * pass_l + 4 * j * h * l,
+                 4 * (j * h + 2 * j * l + 6 * edges), [&] { b.decoder_backward(s); }});
   all.push_back({"latent_backward", 4 * k * h * l, 4 * (2 * k * h + 2 * k * l),
                  [&] { b.latent_backward(s); }});
   if (!s.single_source)
-    all.push_back({"encoder_backward", 2 * dots + 8 * n_spots * h,
+    all.push_back({"encoder_backward", 2 * pass_h + 8 * n_spots * h,
                    4 * (3 * n_spots * h + 4 * edges + 3 * n_spots),
                    [&] { b.encoder_backward(s); }});
   all.push_back({"weight_gradient",

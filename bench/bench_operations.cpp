@@ -140,8 +140,8 @@ constexpr Operation operations[] = {
      [](const Sizes& s) -> Work {  // H3 w, dO3 w, Y, H3; alpha Z, P, dO3 W2
        return {2 * s.edges * L + s.n * H * (4 * L + 2 * H + H + 1), 16 * s.n * H + 8 * s.edges};
      },
-     [](const Sizes& s) -> Work {  // q w, h3 w, dQ w, h3; Y of own spots
-       return {s.j * H * (2 * L + 2 * H + H + 1), 16 * s.j * H + 4 * s.n * H};
+     [](const Sizes& s) -> Work {  // h3 w, dQ w; Y of own spots
+       return {s.j * H * (2 * L + 2 * H + H + 1), 8 * s.j * H + 4 * s.n * H};
      }},
     {"decoder_backward", [](Chain& c) { c.backend->decoder_backward(c.step); },
      [](const Sizes& s) -> Work {  // dO3; alpha Z, <u_i, z_j>, dZ

@@ -100,7 +100,7 @@ struct GradientView {
 };
 
 /// Everything that one training step of one tile reads and writes. Letters as in design section 3;
-/// d_q, d_o1 and d_y take the place of q, h1 and y once those are no longer needed.
+/// d_o1 and d_y take the place of h1 and y once those are no longer needed.
 struct StepView {
   TileView tile;
   GraphView graph;  // tile.graph, or the sampled one with a single source a row
@@ -116,7 +116,6 @@ struct StepView {
   DeviceSpan<float> alpha, d_alpha;  // [n_edges]
   Matrix h1;                         // [n_attending, H]  H1, then dO1
   Matrix z, d_z;                     // [n_attending, L]
-  Matrix q;                          // [n_attending, H]  Q, then dQ, where a backend forms them
   Matrix h3, d_o3;                   // [n_own, H]
 
   Matrix p;                // [H, H]  += H3^T H3
@@ -234,12 +233,12 @@ class Backend {
   /// H1 = elu(alpha Y), Z = H1 W2.  Writes h1, z.
   virtual void encode(const StepView& step) = 0;
 
-  /// Q = Z W2^T, H3 = elu(alpha Q) for own rows, p += H3^T H3, dot += <Y, H3>,
-  /// dO3 = c (H3 S - Y) elu'(O3).  Writes h3, d_o3, and q as it likes.
+  /// H3 = elu(alpha Z W2^T) for own rows, p += H3^T H3, dot += <Y, H3>,
+  /// dO3 = c (H3 S - Y) elu'(O3).  Writes h3, d_o3.
   virtual void decode(const StepView& step) = 0;
 
-  /// d_alpha_ij = <dO3_i, q_j> for own rows i, else 0 (unless single_source); dQ = alpha^T dO3;
-  /// dZ = dQ W2; decoder_w2 += dQ^T Z.  Writes d_alpha, d_z, and q as it likes.
+  /// U = dO3 W2; d_alpha_ij = <u_i, z_j> for own rows i, else 0 (unless single_source);
+  /// dZ = alpha^T U; decoder_w2 += dO3^T (alpha Z).  Writes d_alpha, d_z.
   virtual void decoder_backward(const StepView& step) = 0;
 
   /// w2 += H1^T dZ (unless gradient.w2 is empty), dO1 = (dZ W2^T) elu'(O1).  h1 becomes dO1.

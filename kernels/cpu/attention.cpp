@@ -162,8 +162,6 @@ void CpuBackend::decoder_backward(const StepView& step) {
 void CpuBackend::latent_backward(const StepView& step) {
   if (step.single_source) return latent_backward_drawn(step);
   const int n_rows = step.graph.n_rows, width = step.h1.n_cols, n_latent = step.d_z.n_cols;
-  constexpr int rows_in_turn =
-      4096;  // of H1, 8 MB: the second product finds them in the last cache
   for (int first = 0; first < n_rows; first += rows_in_turn) {
     const int n = std::min(rows_in_turn, n_rows - first);
     if (step.gradient.w2.data != nullptr)

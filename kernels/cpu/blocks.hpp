@@ -11,6 +11,8 @@ inline constexpr int rows_per_block = 256;
 /// Where several N x H arrays are worked on in turn: three blocks of 128 KB, and the rows they
 /// gather from, fit the second-level cache.
 inline constexpr int rows_in_cache = 64;
+/// Where a product with all of these rows follows: 8 MB, which it finds in the last cache.
+inline constexpr int rows_in_turn = 4096;
 
 /// body(begin, end) for all blocks of 0 .. n - 1, in parallel.
 template <class Body>

@@ -8,8 +8,8 @@
 
 // The chain of a training step in which every spot attends to one drawn source. Arrays hold the
 // drawn rows only, see drawn_rows.hpp, in their first rows:
-//   h1: elu(y_k), then dY_k, k in K      z, d_z: of j in J      q: elu(q_j), j in J
-//   h3: m_j elu(q_j), m_j how many own spots drew j              d_o3: dQ_j, j in J
+//   h1: elu(y_k), then dY_k, k in K      z, d_z: of j in J      h3: elu(q_j), j in J
+//   d_o3: dQ_j, j in J
 
 namespace stamarker {
 namespace {
@@ -37,30 +37,41 @@ void CpuBackend::encode_drawn(const StepView& step) {
                 row_of(step.z, p));
 }
 
+// H3^T H3 over own spots is (m h)^T h, h_j = elu(q_j), m_j how many own spots drew j. m h is kept
+// for the rows in turn only.
 void CpuBackend::decode_drawn(const StepView& step) {
   const int n = drawn_.n_decoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
-  const rows::Lists own{drawn_.decoded_start.data(), drawn_.own.data(), nullptr, nullptr,
-                        std::numeric_limits<std::int32_t>::max()};
-  step.dot.data[0] += sum_over_blocks(n, rows_in_cache, [&](std::size_t b, std::size_t e) {
-    const int begin = static_cast<int>(b), end = static_cast<int>(e);
-    const std::size_t n_values = (e - b) * width;
-    gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1, row_of(step.z, begin),
-         n_latent, step.weights.w2.data, n_latent, 0, row_of(step.q, begin), width);
-    rows::elu_in_place(n_values, row_of(step.q, begin));
-    for (int p = begin; p < end; ++p) {
-      const auto times = static_cast<float>(own.start[p + 1] - own.start[p]);
-      rows::scale(static_cast<std::size_t>(width), times, row_of(step.q, p), row_of(step.h3, p));
-    }
-    gemm(Transpose::no, Transpose::no, end - begin, width, width, 1, row_of(step.h3, begin), width,
-         step.s.data, width, 0, row_of(step.d_o3, begin), width);
-    std::vector<std::int64_t> start(own.start + begin, own.start + end + 1);
-    std::vector<float> y(n_values);  // sum of y_i over the own spots that drew the row
-    rows::combine(0, end - begin, {start.data(), own.index, nullptr, nullptr, own.limit},
-                  step.y.data, width, rows::Then::nothing, y.data());
-    return rows::decoder_slope(n_values, step.scale, y.data(), row_of(step.q, begin),
-                               row_of(step.d_o3, begin));
-  });
-  add_symmetric_product(ConstMatrix(step.h3).rows(n), ConstMatrix(step.q).rows(n), step.p);
+  const std::vector<std::int64_t>& own_start = drawn_.decoded_start;
+  std::vector<float> kept(static_cast<std::size_t>(std::min(n, rows_in_turn)) * width);
+  for (int first = 0; first < n; first += rows_in_turn) {
+    const int n_in_turn = std::min(rows_in_turn, n - first);
+    const Matrix m_h{kept.data(), n_in_turn, width};
+    step.dot.data[0] +=
+        sum_over_blocks(n_in_turn, rows_in_cache, [&](std::size_t b, std::size_t e) {
+          const int begin = first + static_cast<int>(b), end = first + static_cast<int>(e);
+          const std::size_t n_values = (e - b) * width;
+          gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1,
+               row_of(step.z, begin), n_latent, step.weights.w2.data, n_latent, 0,
+               row_of(step.h3, begin), width);
+          rows::elu_in_place(n_values, row_of(step.h3, begin));
+          for (int p = begin; p < end; ++p) {
+            const auto times = static_cast<float>(own_start[p + 1] - own_start[p]);
+            rows::scale(static_cast<std::size_t>(width), times, row_of(step.h3, p),
+                        row_of(m_h, p - first));
+          }
+          gemm(Transpose::no, Transpose::no, end - begin, width, width, 1,
+               row_of(m_h, begin - first), width, step.s.data, width, 0, row_of(step.d_o3, begin),
+               width);
+          std::vector<float> y(n_values);  // sum of y_i over the own spots that drew the row
+          rows::combine(0, end - begin,
+                        {&own_start[begin], drawn_.own.data(), nullptr, nullptr,
+                         std::numeric_limits<std::int32_t>::max()},
+                        step.y.data, width, rows::Then::nothing, y.data());
+          return rows::decoder_slope(n_values, step.scale, y.data(), row_of(step.h3, begin),
+                                     row_of(step.d_o3, begin));
+        });
+    add_symmetric_product(m_h, {row_of(step.h3, first), n_in_turn, width}, step.p);
+  }
 }
 
 void CpuBackend::decoder_backward_drawn(const StepView& step) {

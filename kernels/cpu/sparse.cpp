@@ -103,7 +103,7 @@ void CpuBackend::weight_gradient_drawn(const StepView& step) {
   encoded_columns_.assign_columns(step.tile.x, drawn_.encoded);
   multiply(encoded_columns_, {ConstMatrix(step.h1).rows(drawn_.n_encoded())}, 1, rows::Store::add,
            step.gradient.w1);
-  multiply(x->columns(), {ConstMatrix(step.q).rows(drawn_.n_decoded()), drawn_.decoded_of},
+  multiply(x->columns(), {ConstMatrix(step.h3).rows(drawn_.n_decoded()), drawn_.decoded_of},
            -step.scale, rows::Store::add, step.gradient.decoder_w1);
 }
 

@@ -76,14 +76,14 @@ __device__ void row_edge_dots(const GraphView& graph, int i, const float* a_row,
   }
 }
 
-/// d_alpha_ij = <dO3_i, q_j> for own rows, else 0; one warp a row.
+/// d_alpha_ij = <u_i, z_j> for own rows, which u has, else 0; one warp a row.
 template <int pack>
-__global__ void decoder_edge_dots_kernel(GraphView graph, ConstMatrix d_o3, ConstMatrix q,
+__global__ void decoder_edge_dots_kernel(GraphView graph, ConstMatrix u, ConstMatrix z,
                                          float* d_alpha) {
   const int i = row_of_warp();
   if (i >= graph.n_rows) return;
-  if (i < d_o3.n_rows)
-    return row_edge_dots<pack>(graph, i, row_at(d_o3, i), q, Store::overwrite, d_alpha);
+  if (i < u.n_rows)
+    return row_edge_dots<pack>(graph, i, row_at(u, i), z, Store::overwrite, d_alpha);
   for (std::int64_t e = graph.row_start.data[i] + lane(); e < graph.row_start.data[i + 1];
        e += warp_size)
     d_alpha[e] = 0;
@@ -233,13 +233,16 @@ void CudaBackend::encode(const StepView& step) {
   multiply(step.h1, step.weights.w2, step.z);
 }
 
+// The graph is passed L wide, see kernels/cpu/attention.cpp.
+
 void CudaBackend::decode(const StepView& step) {
   if (step.single_source) return decode_drawn(step);
-  const int n_own = step.tile.n_own, width = step.y.n_cols;
-  expand(queue(), {.a = step.z, .w2 = step.weights.w2, .out = step.q});
-  combine(queue(), n_own, rows_of(step), step.q.data, width, Then::elu, step.h3.data);
+  const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
+  const Matrix alpha_z{scratch<float>(static_cast<std::size_t>(n_own) * n_latent), n_own, n_latent};
+  combine(queue(), n_own, rows_of(step), step.z.data, n_latent, Then::nothing, alpha_z.data);
+  expand(queue(), {.a = alpha_z, .w2 = step.weights.w2, .out = step.h3, .epilogue = Epilogue::elu});
   multiply(step.h3, step.s, step.d_o3);
-  with_packs(width, {step.y.data, step.h3.data, step.d_o3.data}, [&](auto pack) {
+  with_packs(step.y.n_cols, {step.y.data, step.h3.data, step.d_o3.data}, [&](auto pack) {
     const auto n = static_cast<std::int64_t>(step.h3.size());
     const int n_blocks = blocks_for(n, values_per_block<pack()>);
     double* partial = scratch<double>(n_blocks);
@@ -256,17 +259,19 @@ void CudaBackend::decode(const StepView& step) {
 
 void CudaBackend::decoder_backward(const StepView& step) {
   if (step.single_source) return decoder_backward_drawn(step);
-  const int width = step.y.n_cols;
-  with_packs(width, {step.d_o3.data, step.q.data}, [&](auto pack) {
+  const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
+  const Matrix alpha_z = step.d_z.rows(n_own);  // d_z in passing
+  combine(queue(), n_own, rows_of(step), step.z.data, n_latent, Then::nothing, alpha_z.data);
+  add_transposed_product(step.d_o3, alpha_z, step.gradient.decoder_w2);
+  const Matrix u{scratch<float>(static_cast<std::size_t>(n_own) * n_latent), n_own, n_latent};
+  multiply(step.d_o3, step.weights.w2, u);
+  with_packs(n_latent, {u.data, step.z.data}, [&](auto pack) {
     launch(queue(), one_warp_each(step.graph.n_rows), decoder_edge_dots_kernel<pack()>, step.graph,
-           step.d_o3, step.q, step.d_alpha.data);
+           u, step.z, step.d_alpha.data);
   });
   Lists own_targets = columns_of(step);
-  own_targets.limit = step.tile.n_own;
-  combine(queue(), step.graph.n_rows, own_targets, step.d_o3.data, width, Then::nothing,
-          step.q.data);
-  multiply(step.q, step.weights.w2, step.d_z);
-  add_transposed_product(step.q, step.z, step.gradient.decoder_w2);
+  own_targets.limit = n_own;
+  combine(queue(), step.graph.n_rows, own_targets, u.data, n_latent, Then::nothing, step.d_z.data);
 }
 
 void CudaBackend::latent_backward(const StepView& step) {

@@ -73,6 +73,10 @@ __device__ void multiply_tiles(const Shared<float>& w2, const Shared<float>& a,
 /// The epilogue of `pack` neighbouring values of row i.
 template <int pack>
 __device__ void finish(const Expansion& how, int i, Pack<pack> sum, std::int64_t at) {
+  if (how.epilogue == Epilogue::elu) {
+#pragma unroll
+    for (int v = 0; v < pack; ++v) sum.value[v] = elu(sum.value[v]);
+  }
   if (how.epilogue == Epilogue::times_elu_slope) {
     const Pack<pack> h = load_pack<pack>(how.out.data + at);
 #pragma unroll

@@ -54,14 +54,14 @@ void combine(Queue queue, int n_rows, const Lists& lists, const float* in, int w
 
 /// out [n, H] = A [n, L] W2^T for W2 [H, L], then what `Epilogue` says.
 enum class Epilogue {
-  nothing,
+  elu,              // out = elu(A W2^T)
   times_elu_slope,  // out = (A W2^T) elu'(.) at out = elu(.)
   drawn_elu,        // out = elu(A W2^T), scaled = sqrt(multiplicity) out
 };
 struct Expansion {
   ConstMatrix a, w2;
   Matrix out;
-  Epilogue epilogue = Epilogue::nothing;
+  Epilogue epilogue = Epilogue::elu;
   // drawn_elu only: multiplicity of row p is start[p + 1] - start[p], 0 from row n_rows[0] on.
   const std::int64_t* start = nullptr;
   const std::int32_t* n_rows = nullptr;

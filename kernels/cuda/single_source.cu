@@ -8,9 +8,9 @@
 // The chain of a training step in which every spot attends to one drawn source. Arrays hold the
 // drawn rows only, see kernels/cpu/drawn_rows.hpp, in their first rows; how many these are the
 // host does not know, so dense products run over n_own rows, the rest of which are zero:
-//   h1: elu(y_k), then dY_k, k in K      z, d_z: of j in J      q: elu(q_j), j in J
-//   h3: sqrt(m_j) elu(q_j), m_j how many own spots drew j       d_o3: dQ_j, j in J
-// so that H3^T H3 over own spots is h3^T h3, and m_j elu(q_j) S is sqrt(m_j) (h3 S)_j.
+//   h1: elu(y_k), then dY_k, k in K      z, d_z: of j in J      h3: elu(q_j), j in J
+//   d_o3: sqrt(m_j) elu(q_j), m_j how many own spots drew j, then dQ_j, j in J
+// The first d_o3 is there for H3^T H3 over own spots, which is d_o3^T d_o3.
 
 namespace stamarker {
 namespace {
@@ -39,10 +39,10 @@ void take_rows(Queue queue, int n_rows, const std::int32_t* n_there, const std::
   });
 }
 
-/// d_p = c (sqrt(m_p) d_p - sum of y_i over the own spots i that drew row p) elu'(.) at q = elu(.),
-/// 0 beyond the rows there are; and this block's share of <sum of y_i, q_p>. One warp a row.
+/// d_p = c (m_p d_p - sum of y_i over the own spots i that drew row p) elu'(.) at h = elu(.),
+/// 0 beyond the rows there are; and this block's share of <sum of y_i, h_p>. One warp a row.
 template <int pack>
-__global__ void drawn_slope_kernel(DrawnRows drawn, float scale, const float* y, const float* q,
+__global__ void drawn_slope_kernel(DrawnRows drawn, float scale, const float* y, const float* h,
                                    int width, float* d, double* partial) {
   using Row = RowPart<pack>;
   BlockMemory memory;
@@ -51,18 +51,18 @@ __global__ void drawn_slope_kernel(DrawnRows drawn, float scale, const float* y,
   const bool is_there = p < drawn.n_own && p < drawn.n_decoded[0];
   const std::int64_t begin = is_there ? drawn.decoded_start[p] : 0;
   const std::int64_t end = is_there ? drawn.decoded_start[p + 1] : 0;
-  const float weight = sqrtf(static_cast<float>(end - begin));
+  const auto weight = static_cast<float>(end - begin);
   const Lists own{drawn.decoded_start, drawn.own, nullptr, nullptr};
   const std::int64_t at = static_cast<std::int64_t>(p) * width;
   double dot = 0;
   for (int first = 0; first < width && p < drawn.n_own; first += Row::columns) {
     const Row of_y = combined<pack>(own, begin, end, y, width, first);
-    const Row of_q = is_there ? Row::load(q + at, first, width) : Row::zero();
+    const Row of_h = is_there ? Row::load(h + at, first, width) : Row::zero();
     Row slope = is_there ? Row::load(d + at, first, width) : Row::zero();
     slope.for_each([&](float& v, int k, int c) {
-      const float h = of_q.part[k].value[c], sum = of_y.part[k].value[c];
-      dot += static_cast<double>(sum) * h;
-      v = scale * (weight * v - sum) * elu_slope(h);
+      const float here = of_h.part[k].value[c], sum = of_y.part[k].value[c];
+      dot += static_cast<double>(sum) * here;
+      v = scale * (weight * v - sum) * elu_slope(here);
     });
     slope.store(d + at, first, width);
   }
@@ -126,24 +126,24 @@ void CudaBackend::decode_drawn(const StepView& step) {
   const int n_own = step.tile.n_own, width = step.y.n_cols;
   expand(queue(), {.a = ConstMatrix(step.z).rows(n_own),
                    .w2 = step.weights.w2,
-                   .out = step.q.rows(n_own),
+                   .out = step.h3,
                    .epilogue = Epilogue::drawn_elu,
                    .start = drawn_.decoded_start,
                    .n_rows = drawn_.n_decoded,
-                   .scaled = step.h3.data});
+                   .scaled = step.d_o3.data});
+  add_gram(step.d_o3, step.p);
   multiply(step.h3, step.s, step.d_o3);
   const int n_blocks = blocks_for(n_own, warps_per_block);
   double* partial = scratch<double>(n_blocks);
-  with_packs(width, {step.y.data, step.q.data, step.d_o3.data}, [&](auto pack) {
+  with_packs(width, {step.y.data, step.h3.data, step.d_o3.data}, [&](auto pack) {
     launch(queue(),
            {.n_blocks = n_blocks,
             .n_threads = threads_per_block,
             .shared_bytes = shared_bytes<double>(warps_per_block)},
-           drawn_slope_kernel<pack()>, drawn_, step.scale, step.y.data, step.q.data, width,
+           drawn_slope_kernel<pack()>, drawn_, step.scale, step.y.data, step.h3.data, width,
            step.d_o3.data, partial);
   });
   sum_partials(queue(), n_blocks, partial, Sum::add, step.dot.data);
-  add_gram(step.h3, step.p);
 }
 
 void CudaBackend::decoder_backward_drawn(const StepView& step) {
@@ -183,7 +183,7 @@ void CudaBackend::weight_gradient_drawn(const StepView& step) {
                          .out = step.gradient.w1});
   multiply(SparseProduct{
       .a = {xt.n_rows, xt.row_start.data, xt.row_start.data + 1, xt.column.data, xt.value.data},
-      .b = ConstMatrix(step.q).rows(n_own),
+      .b = step.h3,
       .b_row = drawn_.decoded_of,
       .n_b_rows = n_own,
       .factor = -step.scale,
@@ -197,7 +197,7 @@ void CudaBackend::weight_gradient_drawn_dense(const StepView& step) {
   const int n_own = step.tile.n_own, n_spots = step.tile.n_spots, width = step.y.n_cols;
   const Matrix rows{scratch<float>(static_cast<std::size_t>(n_spots) * width), n_spots, width};
   SpreadRows how{step.h1.data, drawn_.encoded_position, step.scale,
-                 step.q.data,  drawn_.decoded_of,       n_own,
+                 step.h3.data, drawn_.decoded_of,       n_own,
                  rows};
   if (gradient.decoder_w1.data == gradient.w1.data) {
     spread_rows(queue(), how);
@@ -206,7 +206,7 @@ void CudaBackend::weight_gradient_drawn_dense(const StepView& step) {
   how.n_second = 0;
   spread_rows(queue(), how);
   add_transposed_expression(step.tile, 1, rows, gradient.w1);
-  how = {nullptr, nullptr, step.scale, step.q.data, drawn_.decoded_of, n_own, rows.rows(n_own)};
+  how = {nullptr, nullptr, step.scale, step.h3.data, drawn_.decoded_of, n_own, rows.rows(n_own)};
   spread_rows(queue(), how);
   add_transposed_expression(step.tile, 1, rows.rows(n_own), gradient.decoder_w1);
 }

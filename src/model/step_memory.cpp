@@ -29,7 +29,6 @@ StepMemory::StepMemory(Backend& backend, const TileExtent& extent, int n_hidden,
       n_latent_(n_latent),
       y_(backend, area(extent.n_spots, n_hidden)),
       h1_(backend, area(extent.n_attending, n_hidden)),
-      q_(backend, area(extent.n_attending, n_hidden)),
       h3_(backend, area(extent.n_own, n_hidden)),
       d_o3_(backend, area(extent.n_own, n_hidden)),
       z_(backend, area(extent.n_attending, n_latent)),
@@ -46,7 +45,7 @@ StepMemory::StepMemory(Backend& backend, const TileExtent& extent, int n_hidden,
 
 std::size_t StepMemory::bytes(const TileExtent& extent, int n_hidden, int n_latent) {
   const std::size_t of_spot = area(n_hidden + 1, 4) + 8;  // Y, s; the drawn graph's start
-  const std::size_t of_attending = area(2 * n_hidden + 2 * n_latent + 1, 4) + 24;
+  const std::size_t of_attending = area(n_hidden + 2 * n_latent + 1, 4) + 24;
   const std::size_t of_own = area(2 * n_hidden, 4);
   const std::size_t of_edge = 8;
   return of_spot * extent.n_spots + of_attending * extent.n_attending + of_own * extent.n_own +
@@ -76,7 +75,6 @@ StepView StepMemory::step(const DeviceTile& tile, Neighbors neighbors) {
   step.h1 = h1_.matrix(t.n_attending, n_hidden_);
   step.z = z_.matrix(t.n_attending, n_latent_);
   step.d_z = d_z_.matrix(t.n_attending, n_latent_);
-  step.q = q_.matrix(t.n_attending, n_hidden_);
   step.h3 = h3_.matrix(t.n_own, n_hidden_);
   step.d_o3 = d_o3_.matrix(t.n_own, n_hidden_);
   return step;

@@ -28,7 +28,7 @@ class StepMemory {
 
  private:
   int n_hidden_, n_latent_;
-  Buffer<float> y_, h1_, q_, h3_, d_o3_, z_, d_z_, score_src_, score_dst_, alpha_, d_alpha_;
+  Buffer<float> y_, h1_, h3_, d_o3_, z_, d_z_, score_src_, score_dst_, alpha_, d_alpha_;
   Buffer<std::int64_t> one_per_row_;  // 0, 1, 2 ...: row_start of a graph with one source a row
   Buffer<std::int32_t> sampled_source_, sampled_target_;
   Buffer<std::int64_t> sampled_target_start_, sampled_edge_;

@@ -38,8 +38,8 @@ constexpr Shape shapes[] = {{1, 1, 1, 3, 2},
                             {257, 5, 100, 37, 5},
                             {60, 6, 50, 131, 37},
                             {64, 7, 64, 512, 30}};
-// More spots than one block of a kernel takes in one turn.
-constexpr Shape many_spots{4999, 4, 4500, 5, 2};
+// More spots, and more of them drawn, than are taken in one turn.
+constexpr Shape many_spots{7499, 4, 7000, 5, 2};
 
 /// What products with X run over, and by what. The CPU backend knows one way.
 enum class ReadX { by_kernel, by_library, dense };

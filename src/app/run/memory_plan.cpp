@@ -74,7 +74,7 @@ double one_after_other(double first, double second, double array_of_first) {
 }
 
 /// Of the own tiles X by rows and as the CPU's products want it; while they are made the rows of
-/// one as read, a block of the file and what cuts the section; the activations Y, H1, Q, H3, dO3 of
+/// one as read, a block of the file and what cuts the section; the activations Y, H1, H3, dO3 of
 /// the largest tile; weights, gradient, moments, S and P; at the end a copy of weights and moments
 /// for the model's file.
 double train_memory(const Plan& p) {
@@ -88,7 +88,7 @@ double train_memory(const Plan& p) {
   const auto moments = static_cast<double>(layout.n_moments());
   const auto gradients = static_cast<double>(layout.n_gradients());
   const double numbers = weights + gradients + moments + 2 * p.hidden() * p.hidden();
-  const double activations = spots * (5 * p.hidden() + 2 * p.latent()) + 2 * share * p.edges();
+  const double activations = spots * (4 * p.hidden() + 4 * p.latent()) + 2 * share * p.edges();
   const double at_work = 4 * (activations + numbers);
   const double saved = 4 * (weights + moments + p.n() * p.latent());
   return p.tables() + mine * (tile + laid_out * share * p.entries()) +
@@ -128,7 +128,7 @@ double saliency_memory(const Plan& p) {
   const double spots = spots_with_halo(p, n_tiles), share = spots / p.n();
   const double own = p.n() / n_tiles;
   return p.tables() + p.cutting() + p.read_block() + (2 * entry + laid_out) * share * p.entries() +
-         4 * (spots * (5 * p.hidden() + 2 * p.latent()) + 3 * own * p.g()) +
+         4 * (spots * (4 * p.hidden() + 4 * p.latent()) + 3 * own * p.g()) +
          p.models() * (4 * p.g() * p.hidden() + 8 * p.domains() * p.g());
 }
 

@@ -28,7 +28,7 @@ struct ParallelPlan {
 };
 
 /// compute.tiles, or for `auto` the smallest multiple of compute.tile_groups whose tiles hold at
-/// most 50,000 spots, some 0.5 GB of activations at H 512.
+/// most 50,000 spots, some 0.4 GB of activations at H 512.
 int training_tiles(const ComputeOptions& options, int n_spots);
 
 /// compute.models_in_flight, or for `auto` as many as fit into the free bytes of a device that has
