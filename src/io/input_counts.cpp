@@ -13,7 +13,9 @@ InputCounts::InputCounts(const Comm& comm, InputOptions options)
     : comm_(comm), options_(std::move(options)) {
   std::int64_t is_h5ad = 0;
   comm_.on_root([&] {
-    tables_ = input::load(options_, input::Part::tables).data;
+    input::Loaded loaded = input::load(options_, input::Part::tables);
+    tables_ = std::move(loaded.data);
+    n_renamed_genes_ = loaded.n_renamed_genes;
     check_tables(tables_, source());
     is_h5ad = is_anndata_file(options_.path) ? 1 : 0;
   });

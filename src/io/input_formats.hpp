@@ -18,6 +18,7 @@ enum class Part { everything, tables, annotations };
 struct Loaded {
   Dataset data;
   Annotations annotations;
+  int n_renamed_genes = 0;  // whose name stood before them, see read_input
 };
 
 Loaded load_h5ad(const InputOptions& options, Part part);                   // h5ad.cpp

@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 
 #include <filesystem>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
 
 #include "base/error.hpp"
 #include "io/h5.hpp"
@@ -61,6 +64,24 @@ Source source_in_folder(const fs::path& folder) {
                    "matrix.mtx[.gz]; name the file itself as input.path");
 }
 
+/// Gives names that stood before a number: A, A-1, A-2. Returns how many.
+/// Reference: anndata.utils.make_index_unique.
+int make_unique(std::vector<std::string>& names) {
+  std::unordered_set<std::string> taken(names.begin(), names.end()), seen;
+  std::unordered_map<std::string, int> last_number;
+  int n_renamed = 0;
+  for (std::string& name : names) {
+    if (seen.insert(name).second) continue;
+    int& number = last_number[name];
+    std::string numbered;
+    do numbered = fmt::format("{}-{}", name, ++number);
+    while (!taken.insert(numbered).second);
+    name = std::move(numbered);
+    ++n_renamed;
+  }
+  return n_renamed;
+}
+
 input::Loaded load_any(const InputOptions& options, input::Part part) {
   const Source source = input::find_source(options.path);
   if (source.kind == Source::Kind::h5ad) return input::load_h5ad(options, part);
@@ -69,8 +90,12 @@ input::Loaded load_any(const InputOptions& options, input::Part part) {
   if (!options.batch_key.empty())
     throw InputError("input.batch_key = " + options.batch_key +
                      " (only an .h5ad file can hold several sections)");
-  return source.kind == Source::Kind::tenx_h5 ? input::load_tenx_h5(source.path, part)
-                                              : input::load_matrix_market(source.path, part);
+  input::Loaded loaded = source.kind == Source::Kind::tenx_h5
+                             ? input::load_tenx_h5(source.path, part)
+                             : input::load_matrix_market(source.path, part);
+  loaded.n_renamed_genes = make_unique(loaded.annotations.var.index);
+  if (part != input::Part::annotations) loaded.data.gene_names = loaded.annotations.var.index;
+  return loaded;
 }
 
 }  // namespace

@@ -28,7 +28,11 @@ struct InputOptions {
 ///
 /// Of 10x data only "Gene Expression" features and spots with in_tissue = 1 are read, and the
 /// coordinates are (pxl_col_in_fullres, pxl_row_in_fullres), as scanpy.read_visium orders them.
-/// Columns of each row ascend; entries of the same place are summed. Names are as in the file.
+/// Columns of each row ascend; entries of the same place are summed.
+///
+/// Names are as in the file, but for genes of 10x and Matrix Market data, told apart by their ids,
+/// not by their names: those whose name stood before become NAME-1, NAME-2, ..., names that exist
+/// left out, as anndata's var_names_make_unique has them.
 /// Throws InputError in one line: what is missing, damaged or of the wrong shape, and what there
 /// is.
 Dataset read_input(const InputOptions& options);

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -153,6 +154,41 @@ TEST_F(Pipeline, StagesOneByOneGiveTheResultOfAWholeRun) {
   }
 
   expect_same_results("whole", "staged");
+}
+
+/// Genes have ids of their own; names may repeat.
+void write_matrix_market(const fs::path& folder, const std::vector<std::string>& genes) {
+  constexpr int n_spots = 60;
+  fs::create_directory(folder);
+  std::string features, barcodes, coordinates, entries;
+  int n_entries = 0;
+  for (std::size_t g = 0; g < genes.size(); ++g)
+    features += fmt::format("ENSG{:05}\t{}\tGene Expression\n", g, genes[g]);
+  for (int i = 0; i < n_spots; ++i) {
+    barcodes += fmt::format("spot{}\n", i);
+    coordinates += fmt::format("spot{},{},{}\n", i, i % 8, i / 8);
+    for (std::size_t g = 0; g < genes.size(); ++g, ++n_entries)
+      entries += fmt::format("{} {} {}\n", g + 1, i + 1, 1 + (i * (g + 3)) % 7);
+  }
+  write_text(folder / "features.tsv", features);
+  write_text(folder / "barcodes.tsv", barcodes);
+  write_text(folder / "coordinates.csv", coordinates);
+  write_text(folder / "matrix.mtx",
+             fmt::format("%%MatrixMarket matrix coordinate integer general\n{} {} {}\n{}",
+                         genes.size(), n_spots, n_entries, entries));
+}
+
+TEST_F(Pipeline, GeneNamesOfMatrixMarketMayRepeatAndAWarningTellsHowMany) {
+  write_matrix_market(scratch_ / "folder", {"A", "B", "A", "A-1", "A", "B", "C"});
+
+  const Outcome outcome =
+      run("repeated", {"input.path=folder", "prepare.rad_cutoff=1.1"}, 2, "prepare");
+
+  ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(outcome.error, HasSubstr("warning: 3 genes have a name that stood before"));
+  const h5::File file = h5::open_to_read((scratch_ / "repeated/prepared.h5").string());
+  EXPECT_EQ(h5::read_strings(file, "gene_names"),
+            (std::vector<std::string>{"A", "B", "A-2", "A-1", "A-3", "B-1", "C"}));
 }
 
 TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
