@@ -48,6 +48,7 @@ pid_t start(const fs::path& folder, const std::vector<std::string>& words) {
       freopen("stderr.txt", "w", stderr) != nullptr && freopen("/dev/null", "r", stdin) != nullptr;
   setenv("OMP_WAIT_POLICY", "passive", 1);  // more threads than cores must not spin
   unsetenv("OMP_NUM_THREADS");
+  ::signal(SIGINT, SIG_DFL);  // a script's background job, as the tests may be, ignores it
   if (is_ready) execvp(argv[0], argv.data());
   _exit(127);
 }

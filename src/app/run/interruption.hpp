@@ -9,8 +9,10 @@ struct Interrupted : std::exception {
   const char* what() const noexcept override { return "interrupted; --resume continues"; }
 };
 
-/// From now on SIGTERM and SIGUSR1 ask the run to end. Repeats change nothing: batch systems send
-/// a signal to the launcher and to its ranks, and ranks then get it twice.
+/// From now on SIGTERM, SIGUSR1 and SIGINT (Ctrl-C) ask the run to end. Repeats of the first two
+/// change nothing: batch systems send a signal to the launcher and to its ranks, and ranks then get
+/// it twice. A second SIGINT ends the program at once. A SIGINT that is ignored stays so, as in
+/// background jobs of a script.
 void watch_for_interruption();
 bool is_interrupted();
 
