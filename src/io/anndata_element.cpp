@@ -150,8 +150,7 @@ std::optional<Values> read_member_values(hid_t where, const std::string& name,
   try {
     return fetch_any(set, type, n, member);
   } catch (const LibraryError& error) {
-    throw InputError(fmt::format("{}: {} cannot be read ({}): the file is damaged or truncated",
-                                 h5::file_name(where), name, error.what()));
+    h5::throw_unreadable(where, name, error.what());
   }
 }
 

@@ -69,15 +69,29 @@ std::string full_name(hid_t where, const std::string& name) {
   return (group + name).substr(1);
 }
 
-/// Runs `work`, which reads `name`; a refusal of HDF5 means a damaged file.
+/// The first filter of a dataset that this HDF5 has not; empty if none.
+std::string missing_filter(hid_t where, const std::string& path) {
+  const DataSet set{H5Dopen2(where, path.c_str(), H5P_DEFAULT)};
+  const Properties made{H5Dget_create_plist(set)};
+  for (int k = 0; k < H5Pget_nfilters(made); ++k) {
+    unsigned flags = 0;
+    std::size_t n_values = 0;
+    char name[64] = "";
+    const H5Z_filter_t filter = H5Pget_filter2(made, static_cast<unsigned>(k), &flags, &n_values,
+                                               nullptr, sizeof(name), name, nullptr);
+    if (filter >= 0 && H5Zfilter_avail(filter) == 0)
+      return name[0] != '\0' ? name : fmt::format("number {}", filter);
+  }
+  return {};
+}
+
+/// Runs `work`, which reads `name`; a refusal of HDF5 becomes an InputError.
 template <class Work>
 auto reading(hid_t where, const std::string& name, Work work) {
   try {
     return work();
   } catch (const Refusal& refusal) {
-    throw InputError(
-        fmt::format("{}: {} cannot be read ({}): the file is damaged or truncated; copy it again",
-                    file_name(where), full_name(where, name), refusal.reason));
+    throw_unreadable(where, name, refusal.reason);
   }
 }
 
@@ -146,6 +160,23 @@ std::string file_name(hid_t object) {
                    '\0');
   H5Fget_name(object, name.data(), name.size() + 1);
   return name;
+}
+
+void throw_unreadable(hid_t where, const std::string& name, const std::string& reason) {
+  const std::string path = full_name(where, name);
+  std::string filter;
+  try {
+    filter = missing_filter(where, "/" + path);
+  } catch (const Refusal&) {  // NOLINT(bugprone-empty-catch): so damaged that it tells no filters
+  }
+  if (!filter.empty())
+    throw InputError(
+        fmt::format("{}: {} is written with the filter {}, which this HDF5 has not; write the file "
+                    "again with compression=\"gzip\"",
+                    file_name(where), path, filter));
+  throw InputError(
+      fmt::format("{}: {} cannot be read ({}): the file is damaged or truncated; copy it again",
+                  file_name(where), path, reason));
 }
 
 void writing(const std::string& path, const std::function<void()>& work) {

@@ -83,6 +83,9 @@ File open_to_read(const std::string& path);
 /// Flushes and closes, so that errors of the disk are seen. No object of the file may be open.
 void close(File file);
 std::string file_name(hid_t object);
+/// Throws the InputError of a dataset `name` in `where` that HDF5 refuses to read for `reason`: it
+/// is written with a filter that this HDF5 has not, or the file is damaged.
+[[noreturn]] void throw_unreadable(hid_t where, const std::string& name, const std::string& reason);
 /// Runs `work`; a LibraryError of it becomes an InputError that says `path` cannot be written and
 /// why, first of all that no space is left.
 void writing(const std::string& path, const std::function<void()>& work);

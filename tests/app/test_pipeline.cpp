@@ -199,7 +199,8 @@ TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
   struct Case {
     int n_ranks, signal;
   };
-  for (const auto& [n_ranks, signal] : {Case{0, SIGTERM}, Case{0, SIGUSR1}, Case{0, SIGINT}, Case{2, SIGUSR1}}) {
+  for (const auto& [n_ranks, signal] :
+       {Case{0, SIGTERM}, Case{0, SIGUSR1}, Case{0, SIGINT}, Case{2, SIGUSR1}}) {
     const std::string name = "cut_" + std::to_string(n_ranks) + "_" + std::to_string(signal);
     const fs::path models = scratch_ / name / "models";
 

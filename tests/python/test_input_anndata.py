@@ -236,6 +236,19 @@ def test_refuses_a_damaged_file_in_one_line(tmp_path, change, says):
         assert part in message
 
 
+def test_names_a_filter_that_hdf5_has_not(tmp_path):
+    path = tmp_path / "in.h5ad"
+    for change in (lambda d: d, lambda d: setattr(d, "X", dense(d.X))):
+        data = section()
+        change(data)
+        data.write_h5ad(path, compression="lzf")
+        message = refusal(path, tmp_path)
+        assert "in.h5ad" in message and "filter lzf" in message and 'compression="gzip"' in message
+        assert "damaged" not in message
+    data.write_h5ad(path, compression="gzip")
+    dump(path, tmp_path)
+
+
 def test_refuses_wrong_options_and_says_what_there_is(tmp_path):
     path = tmp_path / "in.h5ad"
     data = section()
