@@ -37,7 +37,7 @@ void check_positions(const Dataset& data, const std::string& source) {
       if (const double value = positions.spot(i)[d]; !std::isfinite(value))
         throw InputError(
             fmt::format("{}: spot '{}' has the coordinate {} (every spot needs a position; remove "
-                        "those without one or change input.spatial_key)",
+                        "those without one)",
                         source, data.spot_names[i], value));
 }
 
@@ -188,12 +188,13 @@ std::vector<T> at_indices(const std::vector<T>& all, const std::vector<std::int3
 
 }  // namespace
 
-void check_tables(const Dataset& data, const std::string& source) {
+void check_tables(const Dataset& data, const std::string& source,
+                  const std::string& source_of_positions) {
   if (data.spot_names.empty()) throw InputError(source + ": no spots (the table has 0 rows)");
   if (data.gene_names.empty()) throw InputError(source + ": no genes (the table has 0 columns)");
   check_distinct(data.spot_names, "spot", source);
   check_distinct(data.gene_names, "gene", source);
-  check_positions(data, source);
+  check_positions(data, source_of_positions);
 }
 
 void check_counts(const SharedCounts& table, int first_spot, const SparseRows& rows) {

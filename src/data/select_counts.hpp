@@ -13,8 +13,10 @@ namespace stamarker {
 
 /// Throws InputError unless there is at least one spot and one gene, no spot or gene name occurs
 /// twice, and every spot has its own name and finite coordinates. `source` stands first in the
-/// message. The counts are checked where they are read, by select_counts.
-void check_tables(const Dataset& data, const std::string& source);
+/// message, of coordinates `source_of_positions`. The counts are checked where they are read, by
+/// select_counts.
+void check_tables(const Dataset& data, const std::string& source,
+                  const std::string& source_of_positions);
 
 /// Throws InputError, naming the first value of these rows that is no finite, non-negative integer.
 void check_counts(const SharedCounts& table, int first_spot, const SparseRows& rows);

@@ -18,11 +18,17 @@ struct Places {
   std::string matrix, genes;
 };
 
+/// "layers: a, b" or "no layers".
+std::string layers_of(hid_t file) {
+  const std::vector<std::string> names = h5::names_in(file, "layers");
+  return names.empty() ? "no layers" : fmt::format("layers: {}", fmt::join(names, ", "));
+}
+
 Places places_of(hid_t file, const InputOptions& options) {
   if (options.layer == "X") {
     if (!h5::exists(file, "X"))
-      throw InputError(fmt::format("{} has no X; set input.layer (layers: {})", options.path,
-                                   fmt::join(h5::names_in(file, "layers"), ", ")));
+      throw InputError(
+          fmt::format("{} has no X; set input.layer (there: {})", options.path, layers_of(file)));
     return {"X", "var"};
   }
   if (options.layer == "raw") {
@@ -32,8 +38,8 @@ Places places_of(hid_t file, const InputOptions& options) {
   }
   const std::string path = "layers/" + options.layer;
   if (h5::exists(file, path)) return {path, "var"};
-  throw InputError(fmt::format("input.layer = {} (layers of {}: {}; or X)", options.layer,
-                               options.path, fmt::join(h5::names_in(file, "layers"), ", ")));
+  throw InputError(fmt::format("input.layer = {} (in {}: {}; or X)", options.layer, options.path,
+                               layers_of(file)));
 }
 
 /// A table of coordinates: its numeric columns, row by row.

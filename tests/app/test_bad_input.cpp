@@ -73,7 +73,15 @@ std::vector<BadInput> bad_inputs() {
                  const h5::File file{H5Fopen(f.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
                  h5::check(H5Ldelete(file, "obsm/spatial", H5P_DEFAULT));
                }),
-      {"WrongLayer", {"input.layer=counts"}, "counts"},
+      {"WrongLayer",
+       {"input.layer=counts"},
+       "input.layer = counts (in section.h5ad: no layers; or X)"},
+      bad_section("NaNCoordinate",
+                  "bad.h5ad: obsm/spatial: spot 'spot_0000003' has the coordinate nan",
+                  [](Dataset& d) {
+                    d.spot_names[3] = "spot_0000003";
+                    d.coordinates.values[6] = std::numeric_limits<double>::quiet_NaN();
+                  }),
       bad_section("NaNCounts", "bad.h5ad",
                   [](Dataset& d) { d.counts.value[7] = std::numeric_limits<float>::quiet_NaN(); }),
       bad_section("NegativeCounts", "bad.h5ad", [](Dataset& d) { d.counts.value[7] = -1; }),
@@ -89,6 +97,9 @@ std::vector<BadInput> bad_inputs() {
       {"NoGenesLeft", {"prepare.min_cells=100000"}, "prepare.min_cells"},
       {"RadiusWithoutEdge", {"prepare.rad_cutoff=0.001"}, "rad_cutoff"},
       {"MoreDomainsThanSpots", {"domains=5000"}, "domains = 5000"},
+      {"NoThreads",
+       {"compute.threads=0"},
+       "compute.threads = 0 (expected another number, or auto)"},
       {"NoModels", {"models=0"}, "models = 0"},
       {"NoDomains", {"domains=0"}, "domains is missing"},
       {"UnknownKey", {"autoencoder.epoch=3"}, "did you mean autoencoder.epochs?"},
@@ -104,6 +115,13 @@ std::vector<BadInput> bad_inputs() {
        {},
        "not valid YAML",
        [](const fs::path& folder) { write_text(folder / "run.yaml", "models: 2\noutput: [1\n"); }},
+      {"ConfigurationIsADataFile",
+       {},
+       "run.yaml is no YAML file; expected a configuration, with input.path: FILE",
+       [](const fs::path& folder) {
+         fs::copy_file(folder / "section.h5ad", folder / "run.yaml",
+                       fs::copy_options::overwrite_existing);
+       }},
       {"ConfigurationIsMissing",
        {},
        "run.yaml (cannot read",

@@ -328,24 +328,30 @@ TEST(CheckCounts, NamesTheFirstValueThatIsNoCount) {
 TEST(CheckTables, RefusesNamesThatOccurTwice) {
   Dataset data = dataset({{0, 3}, {1, 0}});
   data.spot_names[1] = "a";
-  EXPECT_NE(message_of([&] { check_tables(data, "f: X"); }).find("f: X: spot name 'a' occurs"),
+  EXPECT_NE(message_of([&] {
+              check_tables(data, "f: X", "f: obsm/spatial");
+            }).find("f: X: spot name 'a' occurs"),
             std::string::npos);
   data = dataset({{0, 3}, {1, 0}});
   data.gene_names[1] = "G0";
-  EXPECT_NE(message_of([&] { check_tables(data, "f: X"); }).find("f: X: gene name 'G0' occurs"),
+  EXPECT_NE(message_of([&] {
+              check_tables(data, "f: X", "f: obsm/spatial");
+            }).find("f: X: gene name 'G0' occurs"),
             std::string::npos);
 }
 
 TEST(CheckTables, RefusesEmptyTablesAndSpotsWithoutAPosition) {
   Dataset data;
-  EXPECT_EQ(message_of([&] { check_tables(data, "f: X"); }),
+  EXPECT_EQ(message_of([&] { check_tables(data, "f: X", "f: obsm/spatial"); }),
             "f: X: no spots (the table has 0 rows)");
   data.spot_names = {"a"};
-  EXPECT_EQ(message_of([&] { check_tables(data, "f: X"); }),
+  EXPECT_EQ(message_of([&] { check_tables(data, "f: X", "f: obsm/spatial"); }),
             "f: X: no genes (the table has 0 columns)");
   data = dataset({{0, 3}, {1, 0}});
   data.coordinates.values[3] = NAN;
-  EXPECT_NE(message_of([&] { check_tables(data, "f: X"); }).find("spot 'b' has the coordinate nan"),
+  EXPECT_NE(message_of([&] {
+              check_tables(data, "f: X", "f: obsm/spatial");
+            }).find("f: obsm/spatial: spot 'b' has the coordinate nan"),
             std::string::npos);
 }
 

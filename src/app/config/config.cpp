@@ -132,10 +132,23 @@ LoadedConfig build(const std::vector<Entry>& from_files, const std::vector<Entry
   return loaded;
 }
 
+/// A data file, such as HDF5, has other control characters than these within its first bytes.
+bool is_text(const std::string& bytes) {
+  return std::ranges::all_of(
+      bytes, [](unsigned char c) { return c >= ' ' || c == '\t' || c == '\n' || c == '\r'; });
+}
+
 std::string text_of(const std::string& file) {
   std::ifstream in(file);
-  std::ostringstream text;
-  if (in && (in.peek(), in.eof() || text << in.rdbuf())) return text.str();
+  std::string start(512, '\0');
+  in.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<std::size_t>(in.gcount()));
+  if (!is_text(start))
+    throw InputError(
+        fmt::format("{} is no YAML file; expected a configuration, with input.path: FILE", file));
+  if (in.eof()) return start;
+  std::ostringstream rest;
+  if (in && (in.peek(), in.eof() || rest << in.rdbuf())) return start + rest.str();
   throw InputError(fmt::format("{} (cannot read the configuration: {})", file,
                                std::generic_category().message(errno)));
 }

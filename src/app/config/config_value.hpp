@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -119,7 +120,8 @@ std::string write(const E& value) {
   throw std::logic_error("an enumerator without a word");
 }
 
-/// A value that may also be one word, such as `auto`, which stands for `meaning`.
+/// A value that may also be one word, such as `auto`, which stands for `meaning`. A number that is
+/// `meaning` must be given as the word.
 template <class T>
 struct OrWord {
   const char* word;
@@ -132,7 +134,10 @@ std::string read(const YAML::Node& node, T& to, const OrWord<T>& special) {
     return {};
   }
   const std::string expected = read(node, to);
-  return expected.empty() ? expected : expected + " or " + special.word;
+  if (!expected.empty()) return expected + " or " + special.word;
+  if (std::is_arithmetic_v<T> && to == special.meaning)
+    return std::string("another number, or ") + special.word;
+  return {};
 }
 template <class T>
 std::string write(const T& value, const OrWord<T>& special) {
