@@ -40,6 +40,7 @@ void add_choice(CLI::App& command, const char* name, Enum& value, const char* me
       std::ranges::find_if(choices, [&](const auto& choice) { return choice.second == value; });
   expects(found != choices.end(), "a default that has a name");
   std::vector<std::string> names;
+  names.reserve(choices.size());
   for (const auto& [text, code] : choices) names.push_back(text);
   command
       .add_option_function<std::string>(
