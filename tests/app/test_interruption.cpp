@@ -2,6 +2,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "app/run/interruption.hpp"
 
 namespace stamarker::test {
@@ -10,7 +13,10 @@ namespace {
 /// In a process of its own: watches, raises the signals and ends well if it can and was asked to.
 [[noreturn]] void end_after(std::initializer_list<int> signals) {
   watch_for_interruption();
-  for (const int signal : signals) raise(signal);
+  for (const int signal : signals) {
+    kill(getpid(), signal);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // another thread takes it
+  }
   _exit(is_interrupted() ? 0 : 1);
 }
 
