@@ -55,6 +55,15 @@ int Comm::rank_on_machine() const {
   return machine.rank_;
 }
 
+Comm::Lengths Comm::lengths_of(std::size_t n_mine) const {
+  const int mine = as_count(n_mine);
+  Lengths lengths{std::vector<int>(size_), std::vector<int>(size_)};
+  check_mpi(MPI_Allgather(&mine, 1, MPI_INT, lengths.of.data(), 1, MPI_INT, comm_));
+  lengths.all = as_count(std::accumulate(lengths.of.begin(), lengths.of.end(), std::size_t{0}));
+  std::exclusive_scan(lengths.of.begin(), lengths.of.end(), lengths.start.begin(), 0);
+  return lengths;
+}
+
 void Comm::barrier() const { check_mpi(MPI_Barrier(comm_)); }
 
 std::string Comm::broadcast(const std::string& text, int root) const {

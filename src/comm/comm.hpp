@@ -117,33 +117,31 @@ class Comm {
 
  private:
   Comm() = default;
+  /// Of the blocks of all ranks: their lengths, where each begins behind those before, their sum.
+  struct Lengths {
+    std::vector<int> of, start;
+    int all = 0;
+  };
+  Lengths lengths_of(std::size_t n_mine) const;
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1;
 };
 
 template <class T>
 std::vector<T> Comm::all_gather(std::span<const T> mine) const {
-  const int n_mine = as_count(mine.size());
-  std::vector<int> count(size_), start(size_);
-  check_mpi(MPI_Allgather(&n_mine, 1, MPI_INT, count.data(), 1, MPI_INT, comm_));
-  as_count(std::accumulate(count.begin(), count.end(), std::size_t{0}));
-  std::exclusive_scan(count.begin(), count.end(), start.begin(), 0);
-  std::vector<T> all(start.back() + count.back());
-  check_mpi(MPI_Allgatherv(mine.data(), n_mine, mpi_type<T>(), all.data(), count.data(),
-                           start.data(), mpi_type<T>(), comm_));
+  const Lengths lengths = lengths_of(mine.size());
+  std::vector<T> all(lengths.all);
+  check_mpi(MPI_Allgatherv(mine.data(), lengths.of[rank_], mpi_type<T>(), all.data(),
+                           lengths.of.data(), lengths.start.data(), mpi_type<T>(), comm_));
   return all;
 }
 
 template <class T>
 std::vector<T> Comm::gather(std::span<const T> mine) const {
-  const int n_mine = as_count(mine.size());
-  std::vector<int> count(size_), start(size_);
-  check_mpi(MPI_Allgather(&n_mine, 1, MPI_INT, count.data(), 1, MPI_INT, comm_));
-  as_count(std::accumulate(count.begin(), count.end(), std::size_t{0}));
-  std::exclusive_scan(count.begin(), count.end(), start.begin(), 0);
-  std::vector<T> all(rank_ == 0 ? start.back() + count.back() : 0);
-  check_mpi(MPI_Gatherv(mine.data(), n_mine, mpi_type<T>(), all.data(), count.data(), start.data(),
-                        mpi_type<T>(), 0, comm_));
+  const Lengths lengths = lengths_of(mine.size());
+  std::vector<T> all(rank_ == 0 ? lengths.all : 0);
+  check_mpi(MPI_Gatherv(mine.data(), lengths.of[rank_], mpi_type<T>(), all.data(),
+                        lengths.of.data(), lengths.start.data(), mpi_type<T>(), 0, comm_));
   return all;
 }
 
