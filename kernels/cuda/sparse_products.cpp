@@ -2,6 +2,8 @@
 
 #include <cusparse.h>
 
+#include <memory>
+
 #include "base/error.hpp"
 
 namespace stamarker {
@@ -18,51 +20,34 @@ void check_cusparse(cusparseStatus_t status, Site where = Site::current()) {
 }
 
 /// What cuSPARSE calls a matrix, for one call.
-class SparseDescription {
- public:
-  explicit SparseDescription(const LibraryRows& a) {
-    check_cusparse(cusparseCreateConstCsr(&of_, a.n_rows, a.n_cols, a.n_entries, a.row_start,
-                                          a.column, a.value, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I,
-                                          CUSPARSE_INDEX_BASE_ZERO, CUDA_R_32F));
-  }
-  ~SparseDescription() { cusparseDestroySpMat(of_); }
-  SparseDescription(const SparseDescription&) = delete;
-  SparseDescription& operator=(const SparseDescription&) = delete;
-  cusparseConstSpMatDescr_t get() const { return of_; }
-
- private:
-  cusparseConstSpMatDescr_t of_ = nullptr;
+struct Destroy {
+  void operator()(cusparseConstSpMatDescr_t of) const { cusparseDestroySpMat(of); }
+  void operator()(cusparseConstDnMatDescr_t of) const { cusparseDestroyDnMat(of); }
 };
+template <class T>
+using Description = std::unique_ptr<T, Destroy>;
 
-class DenseDescription {
- public:
-  explicit DenseDescription(Matrix m) {
-    check_cusparse(cusparseCreateDnMat(&of_, m.n_rows, m.n_cols, m.n_cols, m.data, CUDA_R_32F,
-                                       CUSPARSE_ORDER_ROW));
-  }
-  ~DenseDescription() { cusparseDestroyDnMat(of_); }
-  DenseDescription(const DenseDescription&) = delete;
-  DenseDescription& operator=(const DenseDescription&) = delete;
-  cusparseDnMatDescr_t get() const { return of_; }
+Description<const cusparseSpMatDescr> described(const LibraryRows& a) {
+  cusparseConstSpMatDescr_t of = nullptr;
+  check_cusparse(cusparseCreateConstCsr(&of, a.n_rows, a.n_cols, a.n_entries, a.row_start, a.column,
+                                        a.value, CUSPARSE_INDEX_32I, CUSPARSE_INDEX_32I,
+                                        CUSPARSE_INDEX_BASE_ZERO, CUDA_R_32F));
+  return Description<const cusparseSpMatDescr>(of);
+}
 
- private:
-  cusparseDnMatDescr_t of_ = nullptr;
-};
+Description<const cusparseDnMatDescr> described(ConstMatrix m) {
+  cusparseConstDnMatDescr_t of = nullptr;
+  check_cusparse(cusparseCreateConstDnMat(&of, m.n_rows, m.n_cols, m.n_cols, m.data, CUDA_R_32F,
+                                          CUSPARSE_ORDER_ROW));
+  return Description<const cusparseDnMatDescr>(of);
+}
 
-class ConstDenseDescription {
- public:
-  explicit ConstDenseDescription(ConstMatrix m) {
-    check_cusparse(cusparseCreateConstDnMat(&of_, m.n_rows, m.n_cols, m.n_cols, m.data, CUDA_R_32F,
-                                            CUSPARSE_ORDER_ROW));
-  }
-  ~ConstDenseDescription() { cusparseDestroyDnMat(of_); }
-  ConstDenseDescription(const ConstDenseDescription&) = delete;
-  ConstDenseDescription& operator=(const ConstDenseDescription&) = delete;
-  cusparseConstDnMatDescr_t get() const { return of_; }
-
- private:
-  cusparseConstDnMatDescr_t of_ = nullptr;
-};
+Description<cusparseDnMatDescr> described(Matrix m) {
+  cusparseDnMatDescr_t of = nullptr;
+  check_cusparse(cusparseCreateDnMat(&of, m.n_rows, m.n_cols, m.n_cols, m.data, CUDA_R_32F,
+                                     CUSPARSE_ORDER_ROW));
+  return Description<cusparseDnMatDescr>(of);
+}
 
 }  // namespace
 
@@ -81,9 +66,9 @@ SparseProducts::~SparseProducts() {
 
 void SparseProducts::multiply(const LibraryRows& a, ConstMatrix b, float factor, float keep,
                               Matrix out, const Scratch& scratch) {
-  const SparseDescription left(a);
-  const ConstDenseDescription right(b);
-  const DenseDescription result(out);
+  const auto left = described(a);
+  const auto right = described(b);
+  const auto result = described(out);
   constexpr auto as_it_is = CUSPARSE_OPERATION_NON_TRANSPOSE;
   std::size_t bytes = 0;
   check_cusparse(cusparseSpMM_bufferSize(library_->handle, as_it_is, as_it_is, &factor, left.get(),
