@@ -34,6 +34,10 @@ struct Plan {
   double latent() const { return config.autoencoder.n_latent; }
   double models() const { return config.models; }
   double domains() const { return config.domains; }
+  ParameterLayout layout() const {
+    return {static_cast<int>(size.n_genes), config.autoencoder.n_hidden,
+            config.autoencoder.n_latent, config.autoencoder.tied_update};
+  }
   /// Names, position, section, kept spot and graph of every spot.
   double tables() const { return n() * (name + 16 + 4 + 4 + 8) + 8 * edges(); }
   /// Where each row begins, weights and order of spots, the own spots of all tiles.
@@ -82,8 +86,7 @@ double train_memory(const Plan& p) {
   const double mine = static_cast<double>(n_tiles) / p.parallel.n_tile_ranks;
   const double spots = spots_with_halo(p, n_tiles), share = spots / p.n();
   const double tile = entry * share * p.entries();
-  const ParameterLayout layout{static_cast<int>(p.size.n_genes), p.config.autoencoder.n_hidden,
-                               p.config.autoencoder.n_latent, p.config.autoencoder.tied_update};
+  const ParameterLayout layout = p.layout();
   const auto weights = static_cast<double>(layout.n_weights());
   const auto moments = static_cast<double>(layout.n_moments());
   const auto gradients = static_cast<double>(layout.n_gradients());
@@ -151,8 +154,7 @@ double device_memory(const Plan& p, int n_tiles, int n_in_flight, bool has_dense
   const double own = p.n() / n_tiles;
   const double of_tile = 2 * entry * share * p.entries() + 20 * spots + 16 * share * p.edges();
   const double dense = has_dense ? std::min(4 * mine * spots * p.g(), device_bytes / 4) : 0;
-  const ParameterLayout layout{static_cast<int>(p.size.n_genes), p.config.autoencoder.n_hidden,
-                               p.config.autoencoder.n_latent, p.config.autoencoder.tied_update};
+  const ParameterLayout layout = p.layout();
   const double gram = p.hidden() * p.hidden();
   const double places = 1 + std::ceil(std::log2(std::max(1.0, mine)));
   const double numbers = static_cast<double>(layout.n_weights() + layout.n_moments()) + gram +
