@@ -196,10 +196,7 @@ SparseRows PreparedExpression::rows(std::span<const std::int32_t> spots) const {
       if (start[spot(last)] - start[spot(last - 1) + 1] > most_between ||
           start[spot(last) + 1] - start[spot(first)] > most_at_once)
         break;
-    read_open_file(path_, file_, [&](hid_t) {
-      counts_.read(spot(first), spot(last - 1) + 1, block);
-      return true;
-    });
+    read_counts(spot(first), spot(last - 1) + 1, block);
     for (std::size_t at = first; at < last; ++at) {
       const std::int32_t from = spot(at) - spot(first);
       const std::int64_t begin = block.row_start[from], end = block.row_start[from + 1];
@@ -215,6 +212,22 @@ SparseRows PreparedExpression::rows(std::span<const std::int32_t> spots) const {
   return found;
 }
 
+void PreparedExpression::read_counts(int first, int last, SparseRows& counts) const {
+  read_open_file(path_, file_, [&](hid_t) { counts_.read(first, last, counts); });
+}
+
+void PreparedExpression::visit(const std::function<void(int, const SparseRows&)>& visit) const {
+  constexpr std::int64_t most_entries = std::int64_t{1} << 20;
+  const int n_spots = counts_.n_rows();
+  SparseRows block;
+  for (int first = 0, last = 0; first < n_spots; first = last) {
+    last = counts_.end_of_block(first, most_entries);
+    read_counts(first, last, block);
+    normalize_log(block, target_sum_);
+    visit(first, block);
+  }
+}
+
 PreparedRows read_prepared_rows(const std::string& path, Block rows) {
   return read_stage_file(path, [=](hid_t file) {
     PreparedRows read;
@@ -222,24 +235,6 @@ PreparedRows read_prepared_rows(const std::string& path, Block rows) {
     read.expression = read.counts;
     normalize_log(read.expression, read_scalar<double>(file, "target_sum"));
     return read;
-  });
-}
-
-void visit_expression(const std::string& path,
-                      const std::function<void(int, const SparseRows&)>& visit) {
-  constexpr std::int64_t most_entries = std::int64_t{1} << 20;
-  read_stage_file(path, [&](hid_t file) {
-    const auto target_sum = read_scalar<double>(file, "target_sum");
-    const auto n_spots = static_cast<int>(anndata::shape_of_matrix(file, "counts")[0]);
-    const anndata::MatrixRows matrix(file, "counts", {0, n_spots});
-    SparseRows block;
-    for (int first = 0, last = 0; first < n_spots; first = last) {
-      last = matrix.end_of_block(first, most_entries);
-      matrix.read(first, last, block);
-      normalize_log(block, target_sum);
-      visit(first, block);
-    }
-    return true;
   });
 }
 

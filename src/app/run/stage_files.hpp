@@ -53,8 +53,13 @@ class PreparedExpression : public ExpressionRows {
   explicit PreparedExpression(const std::string& path);
   std::span<const std::int64_t> row_start() const override { return counts_.row_start(); }
   SparseRows rows(std::span<const std::int32_t> spots) const override;
+  /// All spots in blocks, ascending: for each, visit(first spot, its rows).
+  void visit(const std::function<void(int, const SparseRows&)>& visit) const;
 
  private:
+  /// Counts of spots first .. last - 1.
+  void read_counts(int first, int last, SparseRows& counts) const;
+
   std::string path_;
   h5::File file_;
   double target_sum_;
@@ -65,9 +70,6 @@ struct PreparedRows {
   SparseRows counts, expression;
 };
 PreparedRows read_prepared_rows(const std::string& path, Block rows);
-/// The expression of all spots in blocks, ascending: for each, visit(first spot, its rows).
-void visit_expression(const std::string& path,
-                      const std::function<void(int, const SparseRows&)>& visit);
 
 /// A model in training, or trained when it has an embedding.
 struct ModelFile {

@@ -126,7 +126,8 @@ Rows read_rows_of(const RunContext& run, Block rows, int n_spots) {
 std::vector<float> fold_changes_of(const RunContext& run, std::span<const std::int32_t> domain,
                                    int n_domains, int n_genes) {
   FoldChanges changes(n_domains, n_genes);
-  visit_expression(run.directory.prepared(), [&](int first, const SparseRows& expression) {
+  const PreparedExpression all(run.directory.prepared());
+  all.visit([&](int first, const SparseRows& expression) {
     changes.add(expression, domain.subspan(static_cast<std::size_t>(first),
                                            static_cast<std::size_t>(expression.n_rows)));
   });
