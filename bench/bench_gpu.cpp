@@ -180,10 +180,10 @@ std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded
   all.push_back({"encode", pass_h + 2 * k * h * l, 4 * (2 * k * h + k * l + h * l + 2 * edges),
                  [&] { b.encode(s); }});
   all.push_back({"decode", 2 * j * l * h + pass_l + 3 * j * h * h,
-                 4 * (2 * j * h + n_spots * h + j * l + 2 * h * h + 2 * edges),
+                 4 * (2 * j * h + n_spots * h + 2 * j * l + 2 * h * h + 2 * edges),
                  [&] { b.decode(s); }});
-  all.push_back({"decoder_backward", 3 * pass_l + 4 * j * h * l,
-                 4 * (j * h + 2 * j * l + 6 * edges), [&] { b.decoder_backward(s); }});
+  all.push_back({"decoder_backward", 2 * pass_l + 4 * j * h * l,
+                 4 * (j * h + 3 * j * l + 4 * edges), [&] { b.decoder_backward(s); }});
   all.push_back({"latent_backward", 4 * k * h * l, 4 * (2 * k * h + 2 * k * l),
                  [&] { b.latent_backward(s); }});
   if (!s.single_source)

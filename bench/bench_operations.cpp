@@ -144,8 +144,8 @@ constexpr Operation operations[] = {
        return {s.j * H * (2 * L + 2 * H + H + 1), 8 * s.j * H + 4 * s.n * H};
      }},
     {"decoder_backward", [](Chain& c) { c.backend->decoder_backward(c.step); },
-     [](const Sizes& s) -> Work {  // dO3; alpha Z, <u_i, z_j>, dZ
-       return {2 * s.n * H * L + 6 * s.edges * L, 4 * s.n * H + 24 * s.edges};
+     [](const Sizes& s) -> Work {  // dO3; <u_i, z_j>, dZ
+       return {2 * s.n * H * L + 4 * s.edges * L, 4 * s.n * H + 16 * s.edges};
      },
      [](const Sizes& s) -> Work {
        return {4 * s.j * H * L, 8 * s.j * H};

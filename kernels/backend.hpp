@@ -234,11 +234,11 @@ class Backend {
   virtual void encode(const StepView& step) = 0;
 
   /// H3 = elu(alpha Z W2^T) for own rows, p += H3^T H3, dot += <Y, H3>,
-  /// dO3 = c (H3 S - Y) elu'(O3).  Writes h3, d_o3.
+  /// dO3 = c (H3 S - Y) elu'(O3).  Writes h3, d_o3; leaves in d_z what decoder_backward() needs.
   virtual void decode(const StepView& step) = 0;
 
   /// U = dO3 W2; d_alpha_ij = <u_i, z_j> for own rows i, else 0 (unless single_source);
-  /// dZ = alpha^T U; decoder_w2 += dO3^T (alpha Z).  Writes d_alpha, d_z.
+  /// dZ = alpha^T U; decoder_w2 += dO3^T (alpha Z).  Writes d_alpha, d_z. Follows decode().
   virtual void decoder_backward(const StepView& step) = 0;
 
   /// w2 += H1^T dZ (unless gradient.w2 is empty), dO1 = (dZ W2^T) elu'(O1).  h1 becomes dO1.

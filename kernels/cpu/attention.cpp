@@ -36,13 +36,6 @@ void multiply_rows(int begin, int end, ConstMatrix a, Transpose b_op, ConstMatri
        b.data, b.n_cols, 0, row_of(out, begin), out.n_cols);
 }
 
-/// Rows begin .. end - 1 of alpha Z, into out [end - begin, L].
-void combine_rows(const StepView& step, int begin, int end, float* out) {
-  rows::Lists lists = rows_of(step);
-  lists.start += begin;
-  rows::combine(0, end - begin, lists, step.z.data, step.z.n_cols, rows::Then::nothing, out);
-}
-
 /// d_alpha becomes g for rows begin .. end; score_dst becomes dd.
 void softmax_backward_rows(const StepView& step, int begin, int end) {
   const GraphView& graph = step.graph;
@@ -123,11 +116,9 @@ void CpuBackend::decode(const StepView& step) {
   step.dot.data[0] +=
       sum_over_blocks(step.tile.n_own, rows_in_cache, [&](std::size_t b, std::size_t e) {
         const int begin = static_cast<int>(b), end = static_cast<int>(e);
-        std::vector<float> alpha_z((e - b) * n_latent);
-        combine_rows(step, begin, end, alpha_z.data());
-        gemm(Transpose::no, Transpose::yes, end - begin, step.h3.n_cols, n_latent, 1,
-             alpha_z.data(), n_latent, step.weights.w2.data, n_latent, 0, row_of(step.h3, begin),
-             step.h3.n_cols);
+        rows::combine(begin, end, rows_of(step), step.z.data, n_latent, rows::Then::nothing,
+                      step.d_z.data);  // alpha Z, until decoder_backward() has used it
+        multiply_rows(begin, end, step.d_z, Transpose::yes, step.weights.w2, step.h3);
         rows::elu_in_place(n_values(step.h3, begin, end), row_of(step.h3, begin));
         multiply_rows(begin, end, step.h3, Transpose::no, step.s, step.d_o3);
         const double dot =
@@ -143,12 +134,8 @@ void CpuBackend::decoder_backward(const StepView& step) {
   if (step.single_source) return decoder_backward_drawn(step);
   const GraphView& graph = step.graph;
   const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
-  const float* u = d_o3_w2_.data();  // of decode()
-  std::vector<float> alpha_z(d_o3_w2_.size());
-  for_row_blocks(n_own, [&](int begin, int end) {
-    combine_rows(step, begin, end, alpha_z.data() + static_cast<std::size_t>(begin) * n_latent);
-  });
-  add_transposed_product(step.d_o3, {alpha_z.data(), n_own, n_latent}, step.gradient.decoder_w2);
+  const float* u = d_o3_w2_.data();  // of decode(), as alpha Z in d_z
+  add_transposed_product(step.d_o3, ConstMatrix(step.d_z).rows(n_own), step.gradient.decoder_w2);
   for_row_blocks(graph.n_rows, [&](int begin, int end) {
     rows::edge_dots(begin, std::min(end, n_own), graph.row_start.data, graph.source.data, u,
                     step.z.data, n_latent, rows::Store::overwrite, step.d_alpha.data);

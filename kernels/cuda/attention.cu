@@ -237,9 +237,9 @@ void CudaBackend::encode(const StepView& step) {
 
 void CudaBackend::decode(const StepView& step) {
   if (step.single_source) return decode_drawn(step);
-  const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
-  const Matrix alpha_z{scratch<float>(static_cast<std::size_t>(n_own) * n_latent), n_own, n_latent};
-  combine(queue(), n_own, rows_of(step), step.z.data, n_latent, Then::nothing, alpha_z.data);
+  const Matrix alpha_z = step.d_z.rows(step.tile.n_own);  // until decoder_backward() has used it
+  combine(queue(), alpha_z.n_rows, rows_of(step), step.z.data, step.z.n_cols, Then::nothing,
+          alpha_z.data);
   expand(queue(), {.a = alpha_z, .w2 = step.weights.w2, .out = step.h3, .epilogue = Epilogue::elu});
   multiply(step.h3, step.s, step.d_o3);
   with_packs(step.y.n_cols, {step.y.data, step.h3.data, step.d_o3.data}, [&](auto pack) {
@@ -260,9 +260,7 @@ void CudaBackend::decode(const StepView& step) {
 void CudaBackend::decoder_backward(const StepView& step) {
   if (step.single_source) return decoder_backward_drawn(step);
   const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
-  const Matrix alpha_z = step.d_z.rows(n_own);  // d_z in passing
-  combine(queue(), n_own, rows_of(step), step.z.data, n_latent, Then::nothing, alpha_z.data);
-  add_transposed_product(step.d_o3, alpha_z, step.gradient.decoder_w2);
+  add_transposed_product(step.d_o3, step.d_z.rows(n_own), step.gradient.decoder_w2);  // alpha Z
   const Matrix u{scratch<float>(static_cast<std::size_t>(n_own) * n_latent), n_own, n_latent};
   multiply(step.d_o3, step.weights.w2, u);
   with_packs(n_latent, {u.data, step.z.data}, [&](auto pack) {
