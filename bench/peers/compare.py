@@ -10,12 +10,13 @@ Start it by scripts/bench, or with any Python; the peers run in that of bench/pe
 """
 import argparse
 import json
-import os
 import pathlib
 import shlex
 import statistics
 import subprocess
 import sys
+
+from processes import with_threads
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = pathlib.Path(__file__).resolve().parent
@@ -68,10 +69,7 @@ def cases(options):
 
 def run(command, threads):
     """The last line of a command as JSON."""
-    environment = dict(os.environ)
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        environment[name] = str(threads)
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, env=with_threads(threads), capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         sys.exit(f"compare: {' '.join(command)} failed:\n{ended.stderr}")
     return json.loads(ended.stdout.splitlines()[-1])

@@ -8,7 +8,6 @@ log-likelihoods. Both have one thread. R comes from Debian's r-base-core and r-c
 """
 import argparse
 import json
-import os
 import pathlib
 import shutil
 import statistics
@@ -16,13 +15,14 @@ import subprocess
 import sys
 import tempfile
 
+from processes import with_threads
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 N_STARTS = 10
 
 
 def output_of(*command):
-    found = subprocess.run([str(part) for part in command], env=ONE_THREAD, check=True,
+    found = subprocess.run([str(part) for part in command], env=with_threads(1), check=True,
                            capture_output=True, text=True)
     return json.loads(found.stdout.splitlines()[-1]) if found.stdout else None
 

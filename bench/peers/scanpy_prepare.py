@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from processes import measured, with_threads
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MIN_CELLS, N_TOP = 50, 3000
 
@@ -54,10 +56,7 @@ def scanpy_steps(section):
 
 
 def run_scanpy(section, threads):
-    environment = dict(os.environ)
-    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        environment[name] = str(threads)
-    done = subprocess.run([sys.executable, __file__, "--scanpy", section], env=environment, check=True,
+    done = subprocess.run([sys.executable, __file__, "--scanpy", section], env=with_threads(threads), check=True,
                           capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -68,16 +67,10 @@ def run_ours(program, section, folder, threads):
     config.write_text(f"input: {{path: {section}}}\noutput: {folder}/run\ndomains: 6\n"
                       f"prepare: {{min_cells: {MIN_CELLS}, n_top_genes: {N_TOP}}}\n"
                       f"compute: {{threads: {threads}}}\n")
-    start = time.perf_counter()
-    process = subprocess.Popen([program, "prepare", config, "--overwrite"], stdout=subprocess.DEVNULL)
-    _, status, used = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - start
-    if status != 0:
-        sys.exit("scanpy_prepare: stamarker prepare failed")
+    _, cost = measured([program, "prepare", config, "--overwrite"], threads)
     with h5py.File(folder / "run/prepared.h5") as file:
         genes = sorted(name.decode() for name in file["gene_names"][:])
-    return {"seconds": seconds, "cpu_seconds": used.ru_utime + used.ru_stime, "peak_bytes": 1024 * used.ru_maxrss,
-            "genes": genes}
+    return {**cost, "genes": genes}
 
 
 def main():

@@ -28,7 +28,8 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import time
+
+from processes import measured
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = pathlib.Path(__file__).resolve().parent
@@ -36,22 +37,6 @@ STAGES = ("prepare", "train", "cluster", "consensus", "classify", "saliency", "s
 EPOCHS, CLASSIFIER_EPOCHS, N_DOMAINS = 1000, 300, 7  # N_DOMAINS: also mclust_time.R's
 MEAN_COUNTS = {4226: 1500}  # of a spot over 20,000 genes; 10 % of 3000 genes non-zero
 OTHER_MEAN_COUNTS = 450  # 3 %
-
-
-def measured(command, environment, threads):
-    """Runs a command; what it wrote, and wall time, processor time and peak memory of its process."""
-    limits = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
-    start = time.perf_counter()
-    process = subprocess.Popen([str(word) for word in command], env={**os.environ, **limits, **environment},
-                               stdout=subprocess.PIPE, text=True)
-    out = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)
-    if status != 0:
-        sys.exit(f"whole_pipeline: {' '.join(map(str, command))} failed")
-    return out, {"seconds": time.perf_counter() - start, "cpu_seconds": used.ru_utime + used.ru_stime,
-                 "peak_bytes": 1024 * used.ru_maxrss}
-
-
 TIMES = ("seconds", "cpu_seconds")
 
 
@@ -79,7 +64,7 @@ class Ours:
                     "clustering.n_init": 1, "compute.threads": self.options.threads, "compute.device": "cpu"}
         words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         _, cost = measured([self.options.program, name, ROOT / "configs/reference.yaml", *words],
-                           {}, self.options.threads)
+                           self.options.threads)
         factor = EPOCHS / self.epochs if name == "train" else 1
         return times(cost, factor)
 
@@ -92,7 +77,7 @@ class Peer:
     def python(self, program, *words, venv=None):
         """The last line of a peer, and the cost that it reports."""
         command = [venv or self.options.python, PEERS / program, *words]
-        out, process = measured(command, {}, self.options.threads)
+        out, process = measured(command, self.options.threads)
         said = json.loads(out.splitlines()[-1])
         return said, {"seconds": said["seconds"], "cpu_seconds": said["cpu_seconds"],
                       "peak_bytes": process["peak_bytes"]}
@@ -108,7 +93,7 @@ class Peer:
         return times(self.torch("torch_training.py", "--epochs", n), EPOCHS * self.options.models)
 
     def cluster(self):
-        out, cost = measured(["Rscript", PEERS / "mclust_time.R", self.run / "embedding.f32", 0], {},
+        out, cost = measured(["Rscript", PEERS / "mclust_time.R", self.run / "embedding.f32", 0],
                              self.options.threads)
         said = json.loads(out.splitlines()[-1])
         return times({**cost, "seconds": said["seconds"], "cpu_seconds": said["cpu_s"]},

@@ -17,7 +17,12 @@ import time
 import h5py
 import numpy as np
 
-from runs import ENVIRONMENT, MPIRUN, PROGRAM, comparable, expect
+from runs import ENVIRONMENT, MPIRUN, PROGRAM, comparable, expect, skip
+
+try:
+    from sklearn.metrics import adjusted_rand_score
+except ImportError:
+    skip("no scikit-learn in this Python; scripts/make-venv makes one that has it")
 
 CONFIG = """\
 input: {{path: section.h5ad}}
@@ -26,19 +31,6 @@ domains: {domains}
 autoencoder: {{hidden_dims: [{hidden}, 30], epochs: {epochs}}}
 """
 WAYS = {"1 rank": (1, 1), "2 ranks by models": (2, 1), "2 ranks by tiles": (2, 2)}  # ranks, compute.tile_groups
-
-
-def adjusted_rand(one: np.ndarray, other: np.ndarray) -> float:
-    """Hubert and Arabie 1985, of two lists of codes."""
-    table = np.zeros((one.max() + 1, other.max() + 1))
-    np.add.at(table, (one, other), 1)
-
-    def pairs(counts):
-        return float((counts * (counts - 1) / 2).sum())
-
-    expected = pairs(table.sum(1)) * pairs(table.sum(0)) / pairs(np.array(len(one)))
-    largest = (pairs(table.sum(1)) + pairs(table.sum(0))) / 2
-    return 1.0 if largest == expected else (pairs(table) - expected) / (largest - expected)
 
 
 def codes(result: pathlib.Path, column: str) -> np.ndarray:
@@ -89,12 +81,12 @@ def main():
           "|---|---|---|---|---|---|---|")
     for way, of in found.items():
         print(f"| {way} | {of['seconds']:.0f} | {of['training']:.0f} | {of['memory']} | "
-              f"{adjusted_rand(of['domains'], one['domains']):.4f} | {'yes' if bits[way] == bits['1 rank'] else 'no'} | "
-              f"{adjusted_rand(of['domains'], of['truth']):.3f} |")
+              f"{adjusted_rand_score(of['domains'], one['domains']):.4f} | {'yes' if bits[way] == bits['1 rank'] else 'no'} | "
+              f"{adjusted_rand_score(of['domains'], of['truth']):.3f} |")
     different = [name for name, value in bits["1 rank"].items() if bits["2 ranks by models"].get(name) != value]
     expect(not different and np.array_equal(one["domains"], by_models["domains"]),
            f"2 ranks by models differ from 1 rank in {different}")
-    agreement = adjusted_rand(by_tiles["domains"], one["domains"])
+    agreement = adjusted_rand_score(by_tiles["domains"], one["domains"])
     expect(agreement > 0.99, f"domains of 2 ranks by tiles agree with those of 1 rank to {agreement:.4f} only")
 
 

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-from runs import INTERRUPTED, PROGRAM, Section, check_files, expect, expect_same_result, send
+from runs import INTERRUPTED, Section, check_files, expect, expect_same_result, send
 
 # Models side by side, and tiles shared by all ranks: each with a reference of its own.
 BY_MODELS = {"name": "models", "settings": lambda _: (), "ranks": (0, 1, 2, 3)}
