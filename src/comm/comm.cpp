@@ -20,9 +20,28 @@ int as_count(std::size_t n) {
   return static_cast<int>(n);
 }
 
+namespace {
+
+/// Launchers (mpirun, mpiexec, srun with PMI) tell their processes how to find each other.
+bool has_launcher() {
+  constexpr const char* said[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK", "PMI_FD"};
+  return std::any_of(std::begin(said), std::end(said), [](const char* name) {
+    return std::getenv(name) != nullptr;  // NOLINT(concurrency-mt-unsafe): no thread yet
+  });
+}
+
+/// Spares Open MPI what only processes with peers need: a daemon, which serves spawning alone, and
+/// loading the drivers of fast networks, of which libpsm2 measures the clock for 0.2 s each time.
+void start_alone() {
+  constexpr int keep_the_users = 0;
+  setenv("OMPI_MCA_ess_singleton_isolated", "1", keep_the_users);  // NOLINT: no thread yet
+  setenv("OMPI_MCA_pml", "ob1", keep_the_users);                   // NOLINT: likewise
+}
+
+}  // namespace
+
 Environment::Environment(int& argc, char**& argv) {
-  // Started without mpirun, Open MPI would start a daemon of its own, which serves spawning alone.
-  setenv("OMPI_MCA_ess_singleton_isolated", "1", /*overwrite=*/0);  // NOLINT: no thread yet
+  if (!has_launcher()) start_alone();
   int provided = 0;  // OpenMP threads compute; only the main thread calls MPI
   check_mpi(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
 }
