@@ -2,7 +2,6 @@
 
 import shutil
 
-import anndata
 import h5py
 import numpy as np
 import pandas as pd
