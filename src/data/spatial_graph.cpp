@@ -143,21 +143,12 @@ std::vector<Section> sections_of(const Coordinates& coordinates,
   return sections;
 }
 
-void check_coordinates(const Coordinates& coordinates) {
-  expects(coordinates.n_dims == 2 || coordinates.n_dims == 3, "coordinates in 2-D or 3-D");
-  for (int i = 0; i < coordinates.n_spots(); ++i)
-    for (int d = 0; d < coordinates.n_dims; ++d)
-      if (const double value = coordinates.spot(i)[d]; !std::isfinite(value))
-        throw InputError(fmt::format(
-            "coordinate {} of spot {} (both from 0) is {} (every spot needs a position; "
-            "remove those without one or change input.spatial_key)",
-            d, i, value));
-}
-
 /// Of all spots on the first rank, of none elsewhere.
 Choices choices_of(const Coordinates& coordinates, std::span<const std::int32_t> section,
                    Search search, const SearchRanks& ranks) {
-  check_coordinates(coordinates);
+  expects(coordinates.n_dims == 2 || coordinates.n_dims == 3, "coordinates in 2-D or 3-D");
+  expects(std::ranges::all_of(coordinates.values, [](double x) { return std::isfinite(x); }),
+          "finite coordinates");
   const std::int64_t n_spots = coordinates.n_spots();
   search.capacity = std::min(search.capacity, static_cast<std::size_t>(n_spots));
   const auto edge = [&](int rank) {

@@ -27,8 +27,8 @@ class SearchRanks {
 /// read as source -> target), and matters where the choice is not mutual: among the k nearest, and
 /// where max_neighbors cuts. Of equally distant spots the one of lower index is chosen. Spots of
 /// different sections never share an edge. `section`: [n_spots]. Distances are float. The graph is
-/// made on the first rank; elsewhere it is that of no spots.
-/// Throws InputError for a coordinate that is not finite.
+/// made on the first rank; elsewhere it is that of no spots. Coordinates must be finite, which
+/// check_tables (select_counts.hpp) sees to.
 /// Source: STAMarker stamarker/utils.py, compute_spatial_net / STAGATE Cal_Spatial_Net, where of
 /// two spots at one place a random one may lose the other; here they are always neighbours.
 

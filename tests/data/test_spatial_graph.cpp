@@ -204,15 +204,6 @@ TEST(AutomaticRadius, JoinsAsFewAsTwoSpots) {
   EXPECT_EQ(automatic_radius({2, {1, 1, 1, 1}}, std::vector<std::int32_t>{0, 0}), 0);
 }
 
-TEST(SpatialGraphErrors, NamesASpotWithoutAPosition) {
-  const Coordinates c{2, {0, 0, 1, NAN}};
-
-  EXPECT_EQ(
-      message_of([&] { radius_graph(c, one_section(c), 1, 50); }),
-      "coordinate 1 of spot 1 (both from 0) is nan (every spot needs a position; remove those "
-      "without one or change input.spatial_key)");
-}
-
 TEST(SpatialGraphErrors, NamesARadiusThatWorksWhereThereIsNoEdge) {
   const Coordinates c = lattice(9, 2);
   const auto section = one_section(c);
