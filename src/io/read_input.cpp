@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <filesystem>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -82,6 +83,18 @@ int make_unique(std::vector<std::string>& names) {
   return n_renamed;
 }
 
+/// `source`: the matrix, a file or a folder.
+void refuse_repeated_barcodes(const std::vector<std::string>& barcodes, const fs::path& source) {
+  std::unordered_set<std::string_view> seen;
+  for (const std::string& barcode : barcodes)
+    if (!seen.insert(barcode).second)
+      throw InputError(
+          fmt::format("{}: barcode '{}' occurs more than once (barcodes must be unique; where "
+                      "samples were joined, give those of each a suffix of their own, such as -2, "
+                      "here and in the table of positions)",
+                      source.string(), barcode));
+}
+
 input::Loaded load_any(const InputOptions& options, input::Part part) {
   const Source source = input::find_source(options.path);
   if (source.kind == Source::Kind::h5ad) return input::load_h5ad(options, part);
@@ -93,6 +106,7 @@ input::Loaded load_any(const InputOptions& options, input::Part part) {
   input::Loaded loaded = source.kind == Source::Kind::tenx_h5
                              ? input::load_tenx_h5(source.path, part)
                              : input::load_matrix_market(source.path, part);
+  refuse_repeated_barcodes(loaded.annotations.obs.index, source.path);
   loaded.n_renamed_genes = make_unique(loaded.annotations.var.index);
   if (part != input::Part::annotations) loaded.data.gene_names = loaded.annotations.var.index;
   return loaded;

@@ -32,7 +32,8 @@ struct InputOptions {
 ///
 /// Names are as in the file, but for genes of 10x and Matrix Market data, told apart by their ids,
 /// not by their names: those whose name stood before become NAME-1, NAME-2, ..., names that exist
-/// left out, as anndata's var_names_make_unique has them.
+/// left out, as anndata's var_names_make_unique has them. Barcodes of 10x and Matrix Market data
+/// must be unique.
 /// Throws InputError in one line: what is missing, damaged or of the wrong shape, and what there
 /// is.
 Dataset read_input(const InputOptions& options);

@@ -212,3 +212,19 @@ def test_refuses_a_damaged_10x_file(tmp_path):
     with h5py.File(path, "r+") as file:
         file["matrix/shape"][0] = 24
     assert "shape (24, 40)" in refusal(path, tmp_path)
+
+
+@pytest.mark.parametrize("market", [True, False])
+def test_refuses_barcodes_that_occur_twice_unless_outside_the_tissue(tmp_path, market):
+    parts = make()
+    twice = parts[1][7]
+    parts[1][30] = twice
+    source = tmp_path / ("in" if market else "in.h5")
+    (write_market if market else write_v3)(source, *parts)
+    write_positions(tmp_path / "spatial", parts[1], True)
+    assert f"{source}: barcode '{twice}' occurs more than once (" in refusal(source, tmp_path)
+    assert "anndata" not in refusal(source, tmp_path)
+
+    write_positions(tmp_path / "spatial", parts[1], True, lambda i: int(i not in (7, 30)))
+    mine, _ = dump(source, tmp_path)
+    assert mine.n_obs == N_SPOTS - 2
