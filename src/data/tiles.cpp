@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -67,9 +69,14 @@ void bisect_part(const Coordinates& coordinates, std::span<const double> weight,
 /// Gives local indices to spots in the order in which they are found, hop by hop.
 class LocalIndex {
  public:
-  explicit LocalIndex(int n_spots) : local_(static_cast<std::size_t>(n_spots), -1) {}
+  /// `local`: [n_spots of the section], all -1, as it is again afterwards.
+  explicit LocalIndex(std::span<std::int32_t> local) : local_(local) {}
+  ~LocalIndex() {
+    for (const std::int32_t spot : spots_) local_[spot] = -1;
+  }
+  LocalIndex(const LocalIndex&) = delete;
+  LocalIndex& operator=(const LocalIndex&) = delete;
 
-  bool holds(std::int32_t spot) const { return local_[spot] >= 0; }
   std::int32_t operator[](std::int32_t spot) const { return local_[spot]; }
   int size() const { return static_cast<int>(spots_.size()); }
   const Indices& spots() const { return spots_; }
@@ -78,14 +85,14 @@ class LocalIndex {
   void add(Indices found) {
     std::sort(found.begin(), found.end());
     for (const std::int32_t spot : found) {
-      if (holds(spot)) continue;
+      if (local_[spot] >= 0) continue;
       local_[spot] = size();
       spots_.push_back(spot);
     }
   }
 
  private:
-  Indices local_;  // [n_spots of the section], -1: not here
+  std::span<std::int32_t> local_;
   Indices spots_;
 };
 
@@ -103,15 +110,32 @@ Indices sources_of(const SpatialGraph& graph, std::span<const std::int32_t> spot
   return found;
 }
 
-/// Spots whose row holds one of those in `index`.
-Indices attending_to(const SpatialGraph& graph, const LocalIndex& index) {
-  Indices found;
-  for (std::int32_t i = 0; i < graph.n_spots(); ++i) {
-    const auto row = row_of(graph, i);
-    if (std::any_of(row.begin(), row.end(), [&](std::int32_t j) { return index.holds(j); }))
-      found.push_back(i);
+/// Of each spot the part that it is in, or -1.
+Indices part_of_spots(int n_spots, const std::vector<Indices>& parts) {
+  Indices part_of(static_cast<std::size_t>(n_spots), -1);
+  for (std::size_t p = 0; p < parts.size(); ++p) {
+    expects(std::adjacent_find(parts[p].begin(), parts[p].end(), std::greater_equal<>()) ==
+                parts[p].end(),
+            "own spots ascend");
+    for (const std::int32_t spot : parts[p]) {
+      expects(part_of[spot] < 0, "a spot is one tile's own");
+      part_of[spot] = static_cast<std::int32_t>(p);
+    }
   }
-  return found;
+  return part_of;
+}
+
+/// For each part the other spots in whose row one of its spots is, ascending.
+std::vector<Indices> attending_to(const SpatialGraph& graph, const Indices& part_of,
+                                  std::size_t n_parts) {
+  std::vector<Indices> attending(n_parts);
+  for (std::int32_t i = 0; i < graph.n_spots(); ++i)
+    for (const std::int32_t j : row_of(graph, i)) {
+      if (part_of[j] < 0 || part_of[j] == part_of[i]) continue;
+      Indices& found = attending[part_of[j]];
+      if (found.empty() || found.back() != i) found.push_back(i);
+    }
+  return attending;
 }
 
 }  // namespace
@@ -130,25 +154,34 @@ std::vector<std::vector<std::int32_t>> bisect(const Coordinates& coordinates,
   return parts;
 }
 
-Tile make_tile(const SpatialGraph& graph, std::span<const std::int32_t> own, Halo halo) {
-  expects(std::adjacent_find(own.begin(), own.end(), std::greater_equal<>()) == own.end(),
-          "own spots ascend");
-  LocalIndex index(graph.n_spots());
-  index.add({own.begin(), own.end()});
+Tiling::Tiling(const SpatialGraph& graph, std::vector<std::vector<std::int32_t>> own, Halo halo)
+    : graph_(graph), halo_(halo), own_(std::move(own)) {
+  local_ = part_of_spots(graph.n_spots(), own_);
+  if (halo == Halo::attending) attending_ = attending_to(graph, local_, own_.size());
+  std::ranges::fill(local_, -1);
+}
+
+Tile Tiling::tile(int t) {
+  LocalIndex index(local_);
+  index.add(own_.at(t));
   Tile tile;
   tile.n_own = index.size();
-  index.add(halo == Halo::sources ? sources_of(graph, own) : attending_to(graph, index));
+  index.add(halo_ == Halo::sources ? sources_of(graph_, own_[t]) : attending_[t]);
   tile.n_attending = index.size();
   const Indices attending = index.spots();
-  index.add(sources_of(graph, attending));
+  index.add(sources_of(graph_, attending));
   tile.spots = index.spots();
 
   tile.row_start.push_back(0);
   for (const std::int32_t i : attending) {
-    for (const std::int32_t j : row_of(graph, i)) tile.source.push_back(index[j]);
+    for (const std::int32_t j : row_of(graph_, i)) tile.source.push_back(index[j]);
     tile.row_start.push_back(static_cast<std::int64_t>(tile.source.size()));
   }
   return tile;
+}
+
+Tile make_tile(const SpatialGraph& graph, std::span<const std::int32_t> own, Halo halo) {
+  return Tiling(graph, {Indices(own.begin(), own.end())}, halo).tile(0);
 }
 
 }  // namespace stamarker

@@ -35,9 +35,26 @@ struct Tile {
 std::vector<std::vector<std::int32_t>> bisect(const Coordinates& coordinates,
                                               std::span<const double> weight, int n_tiles);
 
-/// The tile of the given own spots (ascending, distinct). With R1 = own + first hop, where the
-/// first hop are the sources of own spots (Halo::sources) or the spots with an own spot in their
-/// row (Halo::attending), the tile holds the rows of R1, and R1 + the sources of R1 as spots.
+/// The tiles of a section, made when asked for, each in time proportional to its own size. With
+/// R1 = own + first hop, where the first hop are the sources of own spots (Halo::sources) or the
+/// spots with an own spot in their row (Halo::attending), a tile holds the rows of R1, and R1 + the
+/// sources of R1 as spots.
+class Tiling {
+ public:
+  /// `own`: the own spots of each tile, ascending; no spot is in two. `graph` must outlive this.
+  Tiling(const SpatialGraph& graph, std::vector<std::vector<std::int32_t>> own, Halo halo);
+
+  Tile tile(int t);
+
+ private:
+  const SpatialGraph& graph_;
+  Halo halo_;
+  std::vector<std::vector<std::int32_t>> own_;
+  std::vector<std::vector<std::int32_t>> attending_;  // the first hops, of Halo::attending alone
+  std::vector<std::int32_t> local_;                   // [n_spots] -1, but while a tile is made
+};
+
+/// One tile alone.
 Tile make_tile(const SpatialGraph& graph, std::span<const std::int32_t> own, Halo halo);
 
 }  // namespace stamarker

@@ -16,6 +16,7 @@ class DeviceTile {
 
   TileView view() const;
   std::span<const std::int32_t> own_spots() const { return {spots_.data(), std::size_t(n_own_)}; }
+  int n_genes() const { return n_genes_; }
   /// Sum of the squared expression of the own spots.
   double squared_expression() const { return squared_expression_; }
   std::int64_t n_edges() const { return static_cast<std::int64_t>(source_.size()); }

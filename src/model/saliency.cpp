@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "base/error.hpp"
-#include "data/tiles.hpp"
 #include "kernels/buffer.hpp"
 #include "model/parameters.hpp"
 #include "model/step_memory.hpp"
@@ -60,32 +59,32 @@ void model_saliency(Backend& backend, const DeviceTile& tile, StepMemory& memory
 
 int saliency_tiles(int n_spots) { return (n_spots + spots_per_tile - 1) / spots_per_tile; }
 
-std::vector<std::vector<std::int32_t>> saliency_parts(const Coordinates& coordinates) {
-  const int n_spots = coordinates.n_spots();
+Tiling saliency_tiling(const PreparedData& data) {
+  const int n_spots = data.n_spots();
   const std::vector<double> weight(static_cast<std::size_t>(n_spots), 1.0);
-  return bisect(coordinates, weight, saliency_tiles(n_spots));
+  return {data.graph, bisect(data.coordinates, weight, saliency_tiles(n_spots)), Halo::attending};
 }
 
-TileSaliency tile_saliency(Backend& backend, const PreparedData& data,
-                           const ExpressionRows& expression, std::span<const std::int32_t> own,
+TileSaliency tile_saliency(Backend& backend, const Tile& tile, const ExpressionRows& expression,
                            std::span<const StackedModel> models,
                            const AutoencoderOptions& autoencoder,
                            const ClassifierOptions& classifier,
                            std::span<const std::int32_t> domain, int n_domains,
                            SvgTransform transform) {
   expects(!models.empty(), "saliency of at least one model");
-  const DeviceTile device_tile(backend, make_tile(data.graph, own, Halo::attending), expression);
+  const DeviceTile device_tile(backend, tile, expression);
   TileExtent extent;
   extent.cover(device_tile);
   StepMemory memory(backend, extent, autoencoder.n_hidden, autoencoder.n_latent);
-  const ParameterLayout layout{data.n_genes(), autoencoder.n_hidden, autoencoder.n_latent,
+  const int n_genes = device_tile.n_genes();
+  const ParameterLayout layout{n_genes, autoencoder.n_hidden, autoencoder.n_latent,
                                autoencoder.tied_update};
   const auto n_models = static_cast<int>(models.size());
-  const std::size_t table = static_cast<std::size_t>(n_domains) * data.n_genes();
+  const std::size_t table = static_cast<std::size_t>(n_domains) * n_genes;
 
   TileSaliency result;
-  result.spots.assign(own.begin(), own.end());
-  result.saliency.assign(result.spots.size() * data.n_genes(), 0.0f);
+  result.spots.assign(tile.spots.begin(), tile.spots.begin() + tile.n_own);
+  result.saliency.assign(result.spots.size() * n_genes, 0.0f);
   result.squares.assign(table, 0.0);
   result.model_squares.assign(table * n_models, 0.0);
   Buffer<float> weights(backend, layout.n_weights());
@@ -94,15 +93,15 @@ TileSaliency tile_saliency(Backend& backend, const PreparedData& data,
   for (int m = 0; m < n_models; ++m) {
     model_saliency(backend, device_tile, memory, layout, models[m], autoencoder.attention,
                    classifier.activation, weights,
-                   one.matrix(static_cast<int>(result.spots.size()), data.n_genes()));
+                   one.matrix(static_cast<int>(result.spots.size()), n_genes));
     backend.synchronize();
     backend.download(one.span().data, host.data(), host.size() * sizeof(float));
-    add_squares(host, result.spots, domain, data.n_genes(), transform,
+    add_squares(host, result.spots, domain, n_genes, transform,
                 std::span(result.model_squares).subspan(m * table, table));
     for (std::size_t k = 0; k < host.size(); ++k) result.saliency[k] += host[k];
   }
   for (float& s : result.saliency) s /= static_cast<float>(n_models);
-  add_squares(result.saliency, result.spots, domain, data.n_genes(), transform, result.squares);
+  add_squares(result.saliency, result.spots, domain, n_genes, transform, result.squares);
   return result;
 }
 

@@ -5,6 +5,7 @@
 
 #include "data/dataset.hpp"
 #include "data/expression_rows.hpp"
+#include "data/tiles.hpp"
 #include "kernels/backend.hpp"
 #include "model/classifier.hpp"
 #include "model/options.hpp"
@@ -28,15 +29,13 @@ struct TileSaliency {
 /// How many tiles saliency cuts a section into: a function of the section alone, never of ranks.
 int saliency_tiles(int n_spots);
 
-/// The own spots of each of these tiles, ascending.
-std::vector<std::vector<std::int32_t>> saliency_parts(const Coordinates& coordinates);
+/// These tiles. `data` must outlive them.
+Tiling saliency_tiling(const PreparedData& data);
 
-/// Saliency of the tile of the given own spots (design: section 7), of which alone, with their
-/// halo, `expression` is read. `transform` log_saliency squares log(1 + S) instead of S. Depends on
-/// no other tile; not collective. Source of the method: zhanglabtools/STAMarker,
-/// stamarker/pipeline.py, compute_smaps.
-TileSaliency tile_saliency(Backend& backend, const PreparedData& data,
-                           const ExpressionRows& expression, std::span<const std::int32_t> own,
+/// Saliency of a tile with Halo::attending (design: section 7), of whose spots alone `expression`
+/// is read. `transform` log_saliency squares log(1 + S) instead of S. Depends on no other tile; not
+/// collective. Source of the method: zhanglabtools/STAMarker, stamarker/pipeline.py, compute_smaps.
+TileSaliency tile_saliency(Backend& backend, const Tile& tile, const ExpressionRows& expression,
                            std::span<const StackedModel> models,
                            const AutoencoderOptions& autoencoder,
                            const ClassifierOptions& classifier,

@@ -49,9 +49,11 @@ TrainingSection::TrainingSection(Backend& backend, const PreparedData& data,
   Content& content = *content_;
   content.n_spots = data.n_spots();
   content.n_genes = data.n_genes();
-  const auto parts = bisect(data.coordinates, work_per_spot(expression.row_start()), n_tiles);
+  Tiling tiling(data.graph,
+                bisect(data.coordinates, work_per_spot(expression.row_start()), n_tiles),
+                Halo::sources);
   for (int t = content.mine.begin; t < content.mine.end; ++t) {
-    Tile tile = make_tile(data.graph, parts[t], Halo::sources);
+    Tile tile = tiling.tile(t);
     order_in_space(data.coordinates, tile);
     content.tiles.emplace_back(backend, tile, expression);
     content.extent.cover(content.tiles.back());

@@ -39,13 +39,11 @@ Set with_first_hop(const SpatialGraph& graph, const Set& own, Halo halo) {
 }
 
 /// Everything the header promises of one tile, by sets.
-void expect_whole(const SpatialGraph& graph, const Indices& own_list, Halo halo) {
+void expect_whole(const SpatialGraph& graph, const Indices& own_list, Halo halo, const Tile& tile) {
   const Set own(own_list.begin(), own_list.end());
   const Set attending = with_first_hop(graph, own, halo);
   Set all = attending;
   all.merge(sources_of(graph, attending));
-
-  const Tile tile = make_tile(graph, own_list, halo);
 
   ASSERT_EQ(tile.n_own, static_cast<int>(own.size()));
   ASSERT_EQ(tile.n_attending, static_cast<int>(attending.size()));
@@ -65,7 +63,7 @@ void expect_whole(const SpatialGraph& graph, const Indices& own_list, Halo halo)
   }
 }
 
-TEST(MakeTile, HoldsTwoHopsOfSymmetricAndAsymmetricGraphs) {
+TEST(Tiling, HoldsTwoHopsOfSymmetricAndAsymmetricGraphs) {
   for (const std::uint32_t seed : {1U, 2U, 3U}) {
     const Coordinates c = random_points(180, 2, seed);
     const auto section = one_section(c);
@@ -73,9 +71,24 @@ TEST(MakeTile, HoldsTwoHopsOfSymmetricAndAsymmetricGraphs) {
          {radius_graph(c, section, 0.11, 50), radius_graph(c, section, 0.15, 3),
           nearest_graph(c, section, 2), nearest_graph(c, section, 6)})
       for (const int n_tiles : {1, 2, 3, 7, 20})
-        for (const Indices& own : bisect(c, std::vector<double>(c.n_spots(), 1), n_tiles))
-          for (const Halo halo : {Halo::sources, Halo::attending}) expect_whole(graph, own, halo);
+        for (const Halo halo : {Halo::sources, Halo::attending}) {
+          const auto own = bisect(c, std::vector<double>(c.n_spots(), 1), n_tiles);
+          Tiling tiling(graph, own, halo);
+          for (int t = 0; t < n_tiles; ++t) {
+            expect_whole(graph, own[t], halo, tiling.tile(t));
+            expect_whole(graph, own[t], halo, make_tile(graph, own[t], halo));
+          }
+        }
   }
+}
+
+TEST(Tiling, RefusesOwnSpotsOutOfOrderOrOfTwoTiles) {
+  const Coordinates c = random_points(10, 2, 9);
+  const SpatialGraph graph = nearest_graph(c, one_section(c), 2);
+
+  EXPECT_THROW(Tiling(graph, {{3, 1}}, Halo::sources), std::logic_error);
+  EXPECT_THROW(Tiling(graph, {{1, 1}}, Halo::sources), std::logic_error);
+  EXPECT_THROW(Tiling(graph, {{1, 2}, {2, 3}}, Halo::attending), std::logic_error);
 }
 
 TEST(MakeTile, IsTheIdentityForOneTile) {
@@ -90,14 +103,6 @@ TEST(MakeTile, IsTheIdentityForOneTile) {
   EXPECT_EQ(tile.source, graph.source);
   EXPECT_EQ(tile.n_own, 100);
   EXPECT_EQ(tile.n_attending, 100);
-}
-
-TEST(MakeTile, RefusesOwnSpotsOutOfOrder) {
-  const Coordinates c = random_points(10, 2, 9);
-  const SpatialGraph graph = nearest_graph(c, one_section(c), 2);
-
-  EXPECT_THROW(make_tile(graph, Indices{3, 1}, Halo::sources), std::logic_error);
-  EXPECT_THROW(make_tile(graph, Indices{1, 1}, Halo::sources), std::logic_error);
 }
 
 void expect_partition(const std::vector<Indices>& parts, int n_spots) {

@@ -84,7 +84,7 @@ TEST_P(GoldenSaliency, OfTheStackedModel) {
       ASSERT_EQ(saliency_tiles(data.n_spots()), 1);
 
       const TileSaliency tile = tile_saliency(
-          *backend, data, ExpressionInMemory(data.expression), saliency_parts(data.coordinates)[0],
+          *backend, saliency_tiling(data).tile(0), ExpressionInMemory(data.expression),
           std::span(&model, 1), golden_options(attention), classifier_options, domain, 4,
           SvgTransform::identity);
 

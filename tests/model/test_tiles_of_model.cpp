@@ -236,9 +236,9 @@ TEST_P(SaliencyTest, IsTheGradientOfTheWinningLogits) {
     return total;
   };
 
-  const TileSaliency tile = tile_saliency(*backend, data, ExpressionInMemory(data.expression),
-                                          saliency_parts(data.coordinates)[0], std::span(&model, 1),
-                                          options, how, domain, 2, SvgTransform::identity);
+  const TileSaliency tile =
+      tile_saliency(*backend, saliency_tiling(data).tile(0), ExpressionInMemory(data.expression),
+                    std::span(&model, 1), options, how, domain, 2, SvgTransform::identity);
 
   double largest = 0;
   for (const float s : tile.saliency) largest = std::max(largest, double(s));

@@ -18,7 +18,7 @@ void saliency_stage(RunContext& run) {
     if (tiles.size() == 0) return;
     const Domains domains = read_domains(run.directory.consensus());
     const PreparedExpression expression(run.directory.prepared());
-    const auto parts = saliency_parts(data.coordinates);
+    Tiling tiling = saliency_tiling(data);
     std::vector<std::vector<float>> parameters;
     std::vector<Classifier> classifiers;
     for (int m = 0; m < config.models; ++m) {
@@ -34,7 +34,7 @@ void saliency_stage(RunContext& run) {
       if (is_interrupted()) return;  // files so far are whole; the run ends after this stage
       if (fingerprint_of_file(file) == fingerprint) continue;
       const TileSaliency tile =
-          tile_saliency(run.backend, data, expression, parts[t], models, config.autoencoder,
+          tile_saliency(run.backend, tiling.tile(t), expression, models, config.autoencoder,
                         config.classifier, domains.of_spot, domains.n, config.svgs.transform);
       write_tile_saliency(file, fingerprint, tile, n_tiles, config.saliency.write);
       progress.at(t + 1 - tiles.begin, [&] { return fmt::format("tile {}", t); });
