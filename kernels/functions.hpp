@@ -23,13 +23,12 @@ enum class Transpose { no, yes };
 
 inline constexpr float leaky_relu_slope = 0.2f;  // of STAGATE's attention
 
-/// exp(x) to 2 ulp on [-87, 88], clamped outside. Cody-Waite reduction by ln 2 and a minimax
-/// polynomial of degree 6 (coefficients: Cephes expf, S. Moshier).
-constexpr float fast_exp(float x) {
-  x = x < -87.0f ? -87.0f : x;
-  x = x > 88.0f ? 88.0f : x;
-  const float shifted = x * 1.44269504088896341f + 12582912.0f;  // 1.5 * 2^23: rounds to integer
-  const float n = shifted - 12582912.0f;
+/// exp(x) to 2 ulp for x in [-87, 88]. Cody-Waite reduction by ln 2 and a minimax polynomial of
+/// degree 6 (coefficients: Cephes expf, S. Moshier).
+constexpr float exp_in_range(float x) {
+  constexpr float to_integer = 12582912.0f + 127.0f;  // 1.5 * 2^23 and the exponent's bias
+  const float biased = x * 1.44269504088896341f + to_integer;
+  const float n = biased - to_integer;
   const float r = x - n * 0.693359375f - n * -2.12194440e-4f;
   float p = 1.9875691500e-4f;
   p = p * r + 1.3981999507e-3f;
@@ -38,11 +37,23 @@ constexpr float fast_exp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.0f;
-  const auto exponent = static_cast<std::uint32_t>(static_cast<std::int32_t>(n) + 127) << 23;
-  return p * std::bit_cast<float>(exponent);
+  return p * std::bit_cast<float>(std::bit_cast<std::uint32_t>(biased) << 23);  // p 2^n
 }
 
-constexpr float elu(float x) { return x > 0 ? x : fast_exp(x < 0 ? x : 0.0f) - 1.0f; }
+/// exp(x), of -87 below it and of 88 above it; not a number if x is none.
+constexpr float fast_exp(float x) {
+  x = x < -87.0f ? -87.0f : x;
+  x = x > 88.0f ? 88.0f : x;
+  return exp_in_range(x);
+}
+
+/// x for x > 0, else exp(x) - 1; not a number if x is none.
+constexpr float elu(float x) {
+  float below = x > 0 ? 0.0f : x;  // in this order GCC needs four comparisons a vector, not eight
+  below = below < -87.0f ? -87.0f : below;
+  const float value = exp_in_range(below) - 1.0f;
+  return x > 0 ? x : value;
+}
 /// Derivative of elu at the point where its value is h.
 constexpr float elu_slope(float h) { return h > 0 ? 1.0f : h + 1.0f; }
 

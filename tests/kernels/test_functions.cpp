@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "kernels/functions.hpp"
 
@@ -28,6 +29,15 @@ TEST(Functions, EluAndItsSlopeAgreeWithTheirDefinition) {
     EXPECT_NEAR(elu(x), value, 2.4e-7);
     EXPECT_NEAR(elu_slope(elu(x)), slope, 2.4e-7);
   }
+}
+
+TEST(Functions, EluHasItsLimitsAndPassesOnWhatIsNoNumber) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_EQ(elu(-infinity), -1);
+  EXPECT_EQ(elu(-200.0f), -1);
+  EXPECT_EQ(elu(infinity), infinity);
+  EXPECT_TRUE(std::isnan(elu(std::numeric_limits<float>::quiet_NaN())));
+  EXPECT_TRUE(std::isnan(fast_exp(std::numeric_limits<float>::quiet_NaN())));
 }
 
 TEST(Functions, AttentionSlopeIsTheSlopeOfTheScore) {
