@@ -61,14 +61,6 @@ class CpuBackend : public Backend {
   void* acquire(std::size_t bytes) override;
   void release(void* p) noexcept override;
 
-  /// The right factor of a sparse product: source p is row p of `rows`, or row_of_source[p], less
-  /// `times` row p of `less` where that has one. Sources beyond are rows of zeros.
-  struct Sources {
-    ConstMatrix rows;
-    std::span<const std::int32_t> row_of_source = {};
-    float times = 0;
-    ConstMatrix less = {};
-  };
   /// out (+)= factor A B through tiles of B, packed by the thread that uses them.
   void multiply(const SparseBlocks& a, const Sources& b, float factor, rows::Store store,
                 Matrix out);
@@ -85,8 +77,8 @@ class CpuBackend : public Backend {
   Memory packed_{nullptr, Free{this}};
   std::size_t packed_size_ = 0;
   DrawnRows drawn_;
-  SparseBlocks encoded_columns_;
-  std::vector<float> d_o3_w2_;  // [n_own, L] from decode() to decoder_backward()
+  SparseBlocks encoded_columns_;  // X^T of K
+  std::vector<float> d_o3_w2_;    // [n_own, L] from decode() to decoder_backward()
 };
 
 }  // namespace stamarker

@@ -21,7 +21,7 @@ namespace {
 constexpr int panel = 64, symmetric_panel = 32;
 // Rows of A that a task adds at a time, and that all tasks add before any goes on: oneDNN reaches
 // its peak from 1024 terms, and the latter stay in the third-level cache.
-constexpr int terms = 1024, shared_terms = 4096;
+constexpr int terms = 1024, shared_terms = 2048;
 
 }  // namespace
 
@@ -65,10 +65,16 @@ void add_symmetric_product(ConstMatrix a, ConstMatrix b, Matrix out) {
       }
     }
   }
-#pragma omp parallel for schedule(static)
-  for (int r = 0; r < n; ++r)
-    for (int c = 0; c < r; ++c)
-      out.data[static_cast<std::size_t>(r) * n + c] = out.data[static_cast<std::size_t>(c) * n + r];
+  for_row_blocks(
+      n,
+      [&](int begin, int end) {
+        for (int first = 0; first < end; first += symmetric_panel)  // squares that stay in cache
+          for (int r = begin; r < end; ++r)
+            for (int c = first; c < std::min(r, first + symmetric_panel); ++c)
+              out.data[static_cast<std::size_t>(r) * n + c] =
+                  out.data[static_cast<std::size_t>(c) * n + r];
+      },
+      symmetric_panel);
 }
 
 void CpuBackend::gram(ConstMatrix a, Matrix out) {

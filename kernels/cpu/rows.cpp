@@ -245,14 +245,19 @@ void add_weighted_rows(int first, int last, const float* scalar, const float* in
   }
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void subtract_from_tile(
-    int n_rows, float c, const float* in, int width, int first, float* __restrict tile) {
+[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void pack_difference(
+    int n_rows, const float* a, float c, const float* b, int width, int first,
+    float* __restrict out) {
   const int n = width - first < tile_width ? width - first : tile_width;
   for (int i = 0; i < n_rows; ++i) {
-    fetch(in + row(std::min(i + rows_ahead, n_rows - 1), width) + first, n);
-    const float* from = in + row(i, width) + first;
-    float* to = tile + row(i, tile_width);
-    for (int k = 0; k < n; ++k) to[k] -= c * from[k];
+    const std::size_t ahead = row(std::min(i + rows_ahead, n_rows - 1), width) + first;
+    fetch(a + ahead, n);
+    fetch(b + ahead, n);
+    const float* from_a = a + row(i, width) + first;
+    const float* from_b = b + row(i, width) + first;
+    float* to = out + row(i, tile_width);
+    for (int k = 0; k < n; ++k) to[k] = from_a[k] - c * from_b[k];
+    for (int k = n; k < tile_width; ++k) to[k] = 0;
   }
 }
 

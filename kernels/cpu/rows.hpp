@@ -64,8 +64,9 @@ inline constexpr int tile_width = 128;
 void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width, int first,
                float* out);
 
-/// tile -= c times the same columns of rows 0 .. n_rows - 1 of in [., width].
-void subtract_from_tile(int n_rows, float c, const float* in, int width, int first, float* tile);
+/// The same of rows 0 .. n_rows - 1 of a - c b, both [., width].
+void pack_difference(int n_rows, const float* a, float c, const float* b, int width, int first,
+                     float* out);
 
 /// The lists of one block of a sparse matrix, see sparse_blocks.hpp: list i holds the entries
 /// start[i] .. start[i + 1] - 1.

@@ -23,6 +23,21 @@ class LayoutOf {
   const SparseLayout* given_;
 };
 
+/// A tile of n sources and 128 columns.
+void pack(const Sources& b, int source, int n, int column, float* tile) {
+  const std::size_t at = static_cast<std::size_t>(source);
+  const int width = b.rows.n_cols;
+  if (!b.row_of_source.empty()) {
+    rows::pack_tile(n, b.row_of_source.data() + at, b.rows.data, width, column, tile);
+    return;
+  }
+  const int both = std::clamp(b.less.n_rows - source, 0, n);
+  rows::pack_difference(both, b.rows.data + at * width, b.times, b.less.data + at * width, width,
+                        column, tile);
+  rows::pack_tile(n - both, nullptr, b.rows.data + (at + both) * width, width, column,
+                  tile + static_cast<std::size_t>(both) * rows::tile_width);
+}
+
 }  // namespace
 
 std::unique_ptr<SparseLayout> CpuBackend::layout_of(const SparseView& x) {
@@ -51,18 +66,14 @@ void CpuBackend::multiply(const SparseBlocks& a, const Sources& b, float factor,
     for (int task = 0; task < n_tasks; ++task) {
       float* const tile = tiles + tile_size * omp_get_thread_num();
       const int first = task * lists_per_task, last = std::min(a.n_lists(), first + lists_per_task);
-      for (int source = 0; source < n_sources; source += a.sources_per_block()) {
-        const int n = std::min(a.sources_per_block(), n_sources - source);
-        const std::size_t at = static_cast<std::size_t>(source);
-        if (b.row_of_source.empty())
-          rows::pack_tile(n, nullptr, from.data + at * from.n_cols, from.n_cols, t * width, tile);
-        else
-          rows::pack_tile(n, b.row_of_source.data() + at, from.data, from.n_cols, t * width, tile);
-        rows::subtract_from_tile(std::clamp(b.less.n_rows - source, 0, n), b.times,
-                                 b.less.data + at * b.less.n_cols, b.less.n_cols, t * width, tile);
-        std::fill(tile + static_cast<std::size_t>(n) * width, tile + tile_size, 0.0f);
-        rows::sparse_times_tile(first, last, a.block(source / a.sources_per_block()), tile, factor,
-                                source == 0 ? store : rows::Store::add,
+      for (int block = 0; block < a.n_blocks() && a.first_source(block) < n_sources; ++block) {
+        const int source = a.first_source(block), end = a.first_source(block + 1);
+        const int n = std::min(end, n_sources) - source;
+        pack(b, source, n, t * width, tile);
+        std::fill(tile + static_cast<std::size_t>(n) * width,
+                  tile + static_cast<std::size_t>(end - source) * width, 0.0f);
+        rows::sparse_times_tile(first, last, a.block(block), tile, factor,
+                                block == 0 ? store : rows::Store::add,
                                 std::min(width, out.n_cols - t * width), out.n_cols,
                                 out.data + std::ptrdiff_t{t} * width);
       }
@@ -100,7 +111,7 @@ void CpuBackend::weight_gradient(const StepView& step) {
 
 void CpuBackend::weight_gradient_drawn(const StepView& step) {
   const LayoutOf x(step.tile.x);
-  encoded_columns_.assign_columns(step.tile.x, drawn_.encoded);
+  encoded_columns_.assign_kept_columns(x->columns(), step.tile.x, drawn_.encoded);
   multiply(encoded_columns_, {ConstMatrix(step.h1).rows(drawn_.n_encoded())}, 1, rows::Store::add,
            step.gradient.w1);
   multiply(x->columns(), {ConstMatrix(step.h3).rows(drawn_.n_decoded()), drawn_.decoded_of},

@@ -17,26 +17,44 @@ class SparseBlocks {
  public:
   /// A = m.
   void assign_rows(const SparseView& m);
-  /// A = (the given rows of m)^T: lists are the columns of m, source p is row rows[p].
-  void assign_columns(const SparseView& m, std::span<const std::int32_t> rows);
+  /// A = m^T: lists are the columns of m, sources its rows.
+  void assign_columns(const SparseView& m);
+  /// Of `all`, which holds m^T, only the sources kept[0] < kept[1] < ...: source p is row kept[p].
+  void assign_kept_columns(const SparseBlocks& all, const SparseView& m,
+                           std::span<const std::int32_t> kept);
 
   int n_lists() const { return n_lists_; }
-  int n_sources() const { return n_sources_; }
+  int n_sources() const { return first_source_.back(); }
+  int n_blocks() const { return static_cast<int>(first_source_.size()) - 1; }
+  /// The sources of a block: at most sources_per_block() of them.
+  int first_source(int block) const { return first_source_[block]; }
   int sources_per_block() const { return 1 << log_block_; }
-  int n_blocks() const { return (n_sources_ + sources_per_block() - 1) >> log_block_; }
+  /// Its lists name sources by their position in the block.
   rows::BlockLists block(int b) const {
-    return {start_.data() + std::ptrdiff_t{b} * n_lists_, index_.data(), value_.data(),
+    return {start_.data() + start_of(b), index_.data(), value_.data(),
             /*fetch_ahead=*/log_block_ > 7};
   }
 
  private:
   void set_shape(int n_lists, int n_sources, std::int64_t n_entries);
   void make_room();  // from the counts of lists, each one place late, to their starts
+  std::ptrdiff_t start_of(int block) const { return std::ptrdiff_t{block} * (n_lists_ + 1); }
 
-  int n_lists_ = 0, n_sources_ = 0, log_block_ = 0;
-  std::vector<std::int64_t> start_;   // [n_blocks * n_lists + 1]
-  std::vector<std::uint16_t> index_;  // [n_entries + entries_ahead], source within its block
-  std::vector<float> value_;          // [n_entries]
+  int n_lists_ = 0, log_block_ = 0;
+  std::vector<std::int32_t> first_source_{0};  // [n_blocks + 1]
+  std::vector<std::int64_t> start_;            // [n_blocks, n_lists + 1]
+  std::vector<std::uint16_t> index_;           // [n_entries + entries_ahead], source in its block
+  std::vector<float> value_;                   // [n_entries]
+  std::vector<std::uint16_t> place_;           // of assign_kept_columns()
+};
+
+/// The right factor B: source p is row p of `rows`, or row_of_source[p], less `times` row p of
+/// `less` where that has one. Sources beyond are rows of zeros.
+struct Sources {
+  ConstMatrix rows;
+  std::span<const std::int32_t> row_of_source = {};
+  float times = 0;
+  ConstMatrix less = {};
 };
 
 /// Both products with the expression of a tile: X W and X^T D.

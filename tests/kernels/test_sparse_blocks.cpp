@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -50,8 +51,8 @@ Entries entries_of(const SparseBlocks& blocks) {
     const rows::BlockLists lists = blocks.block(b);
     for (int i = 0; i < blocks.n_lists(); ++i)
       for (std::int64_t e = lists.start[i]; e < lists.start[i + 1]; ++e) {
-        const int source = b * blocks.sources_per_block() + lists.index[e];
-        EXPECT_LT(lists.index[e], blocks.sources_per_block());
+        const int source = blocks.first_source(b) + lists.index[e];
+        EXPECT_LT(source, blocks.first_source(b + 1));
         EXPECT_TRUE(entries.emplace(std::pair(i, source), lists.value[e]).second);
       }
   }
@@ -74,23 +75,31 @@ TEST(SparseBlocks, HoldEveryEntryOfRowsInItsBlock) {
   }
 }
 
-TEST(SparseBlocks, TransposeTheRowsAskedFor) {
+TEST(SparseBlocks, KeepTheRowsAskedForOfATransposedMatrix) {
   for (const double density : {0.02, 0.2}) {
-    const Csr m = random_matrix(1500, 40, density);
-    std::vector<std::int32_t> rows;
-    Entries wanted;
-    for (int r = 1; r < m.n_rows; r += 1 + r % 2) {
-      for (std::int64_t e = m.start[r]; e < m.start[r + 1]; ++e)
-        wanted[{m.column[e], static_cast<int>(rows.size())}] = m.value[e];
-      rows.push_back(r);
-    }
-
+    const Csr m = random_matrix(5200, 40, density);
+    SparseBlocks all;
+    all.assign_columns(m.view());
     SparseBlocks blocks;
-    blocks.assign_rows(m.view());  // what was held before leaves no trace
-    blocks.assign_columns(m.view(), rows);
+    for (const int one_of : {1, 3, 2, 6000}) {  // what was held before leaves no trace
+      std::vector<std::int32_t> kept;
+      Entries wanted;
+      for (int r = one_of / 2; r < m.n_rows; r += 1 + r % one_of) {
+        for (std::int64_t e = m.start[r]; e < m.start[r + 1]; ++e)
+          wanted[{m.column[e], static_cast<int>(kept.size())}] = m.value[e];
+        kept.push_back(r);
+      }
 
-    EXPECT_EQ(blocks.n_sources(), static_cast<int>(rows.size()));
-    EXPECT_EQ(entries_of(blocks), wanted);
+      blocks.assign_kept_columns(all, m.view(), kept);
+
+      EXPECT_EQ(blocks.n_sources(), static_cast<int>(kept.size()));
+      EXPECT_EQ(entries_of(blocks), wanted);
+      int widest = 0;
+      for (int b = 0; b < blocks.n_blocks(); ++b)
+        widest = std::max(widest, blocks.first_source(b + 1) - blocks.first_source(b));
+      EXPECT_LE(widest, blocks.sources_per_block());
+      EXPECT_LE(blocks.n_blocks(), all.n_blocks());
+    }
   }
 }
 
