@@ -3,7 +3,7 @@
 set(MPI_CXX_SKIP_MPICXX ON)
 find_package(MPI REQUIRED COMPONENTS C)
 set(HDF5_PREFER_PARALLEL ON)
-find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(HDF5 1.10.5 REQUIRED COMPONENTS C)  # H5Dread_chunk; in tests, where chunks lie
 if(NOT HDF5_IS_PARALLEL)
   message(FATAL_ERROR "HDF5 was found without MPI support; install libhdf5-openmpi-dev (Debian) or "
                       "set HDF5_ROOT to a build with --enable-parallel")
@@ -24,6 +24,16 @@ find_path(HNSWLIB_INCLUDE_DIR hnswlib/hnswlib.h REQUIRED)
 add_library(stamarker_hnswlib INTERFACE)
 target_include_directories(stamarker_hnswlib SYSTEM INTERFACE ${HNSWLIB_INCLUDE_DIR})
 target_compile_definitions(stamarker_hnswlib INTERFACE NO_MANUAL_VECTORIZATION)
+
+# libdeflate: chunks of HDF5 compressed by gzip. Its CMake file is of version 1.15 and later.
+find_path(LIBDEFLATE_INCLUDE_DIR libdeflate.h)
+find_library(LIBDEFLATE_LIBRARY deflate)
+if(NOT LIBDEFLATE_INCLUDE_DIR OR NOT LIBDEFLATE_LIBRARY)
+  message(FATAL_ERROR "libdeflate was not found; install libdeflate-dev (Debian), or add its folder to CMAKE_PREFIX_PATH")
+endif()
+add_library(stamarker_libdeflate INTERFACE)
+target_include_directories(stamarker_libdeflate SYSTEM INTERFACE ${LIBDEFLATE_INCLUDE_DIR})
+target_link_libraries(stamarker_libdeflate INTERFACE ${LIBDEFLATE_LIBRARY})
 
 # oneDNN: sgemm with kernels chosen by the processor's features. Not by find_package: its own CMake
 # file asks for OpenCL headers, which sgemm does not need.

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <utility>
 
 #include "data/sparse_rows.hpp"
 
@@ -53,25 +54,30 @@ void SharedCounts::visit_blocks(int begin, int end, const ReadBlock& read, const
     SparseRows rows;  // whose memory serves all blocks of this thread
     while (!turns.has_failed()) {
       std::exception_ptr failure;
-      int first = 0, last = 0;
+      int first = 0;
+      BegunBlock block;
       {
         const std::lock_guard lock(reading);
         first = unread;
         if (first == end) break;
         try {
-          last = unread = read(first, rows);
+          block = read(first, rows);
         } catch (...) {
           failure = std::current_exception();
-          last = unread = end;
+          block = {end, {}};
         }
+        unread = block.end;
       }
       InOrder finish;
       try {
-        if (!failure) finish = work(first, rows);
+        if (!failure) {
+          std::exchange(block.finish, {})();
+          finish = work(first, rows);
+        }
       } catch (...) {
         failure = std::current_exception();
       }
-      turns.take(first, last, [&] {
+      turns.take(first, block.end, [&] {
         if (failure) std::rethrow_exception(failure);
         finish();
       });
@@ -85,8 +91,7 @@ void CountsInMemory::visit(const Visitor& work) {
       0, n_spots(),
       [&](int first, SparseRows& rows) {
         const int last = std::min(n_spots(), first + block_rows_);
-        rows = rows_of(data_.counts, first, last);
-        return last;
+        return BegunBlock{last, [&, first, last] { rows = rows_of(data_.counts, first, last); }};
       },
       work);
 }

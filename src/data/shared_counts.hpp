@@ -44,10 +44,15 @@ class SharedCounts {
   virtual void take_from_first(std::span<double> values) = 0;
 
  protected:
-  /// Makes `rows` those of a block that begins at spot `first`, and returns the block's end.
-  using ReadBlock = std::function<int(int first, SparseRows& rows)>;
-  /// Visits spots begin .. end - 1 by all threads of OpenMP. Blocks are read one at a time, in
-  /// order; each thread holds one.
+  /// Begins to make `rows` those of a block that begins at spot `first`; they are once `finish` has
+  /// been called.
+  struct BegunBlock {
+    int end = 0;
+    std::function<void()> finish;
+  };
+  using ReadBlock = std::function<BegunBlock(int first, SparseRows& rows)>;
+  /// Visits spots begin .. end - 1 by all threads of OpenMP. Blocks are begun one at a time, in
+  /// order, and finished and visited by each thread beside the others.
   static void visit_blocks(int begin, int end, const ReadBlock& read, const Visitor& work);
 };
 

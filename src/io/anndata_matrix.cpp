@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <tuple>
 
@@ -128,37 +129,33 @@ SparseRows read_sparse(hid_t file, const std::string& name) {
   return header.is_csc ? transposed(rows) : rows;
 }
 
-/// Appends the non-zeros of dense rows.
-void append_dense(const std::vector<float>& dense, std::int64_t n_cols, SparseRows& m) {
-  for (std::size_t first = 0; first < dense.size(); first += static_cast<std::size_t>(n_cols)) {
-    for (std::int64_t c = 0; c < n_cols; ++c) {
-      const float value = dense[first + static_cast<std::size_t>(c)];
-      if (value == 0) continue;
-      m.column.push_back(static_cast<std::int32_t>(c));
-      m.value.push_back(value);
+/// Appends the non-zeros of `n_rows` dense rows of m.n_cols values.
+void append_dense(const float* dense, std::int64_t n_rows, SparseRows& m) {
+  for (std::int64_t i = 0; i < n_rows; ++i, dense += m.n_cols) {
+    for (std::int32_t c = 0; c < m.n_cols; ++c) {
+      if (dense[c] == 0) continue;
+      m.column.push_back(c);
+      m.value.push_back(dense[c]);
     }
     m.row_start.push_back(static_cast<std::int64_t>(m.column.size()));
   }
 }
 
-/// Rows first .. last - 1.
-SparseRows read_dense(hid_t file, const std::string& name, std::int64_t first_row,
-                      std::int64_t last_row, std::int64_t n_cols) {
+SparseRows read_dense(hid_t file, const std::string& name, std::int64_t n_rows,
+                      std::int64_t n_cols) {
   SparseRows m;
-  m.n_rows = static_cast<int>(last_row - first_row);
+  m.n_rows = static_cast<int>(n_rows);
   m.n_cols = static_cast<int>(n_cols);
-  if (m.n_rows == 0 || n_cols == 0) {
-    m.row_start.assign(static_cast<std::size_t>(m.n_rows) + 1, 0);
-    return m;
-  }
   constexpr std::int64_t most_values = std::int64_t{1} << 23;  // 32 MB at a time
-  const std::int64_t step = std::clamp<std::int64_t>(most_values / n_cols, 1, m.n_rows);
+  const std::int64_t step =
+      std::max<std::int64_t>(1, most_values / std::max<std::int64_t>(1, n_cols));
+  h5::RowReader reader(file, name);
   std::vector<float> block;
-  for (std::int64_t first = first_row; first < last_row; first += step) {
-    const std::int64_t n = std::min(step, last_row - first);
+  for (std::int64_t first = 0; first < n_rows; first += step) {
+    const std::int64_t n = std::min(step, n_rows - first);
     block.resize(static_cast<std::size_t>(n * n_cols));
-    h5::read_rows(file, name, first, n, h5::native_type<float>(), block.data());
-    append_dense(block, n_cols, m);
+    reader.read(first, n, h5::native_type<float>(), block.data());
+    append_dense(block.data(), n, m);
   }
   return m;
 }
@@ -232,54 +229,74 @@ std::vector<std::int64_t> shape_of_matrix(hid_t file, const std::string& name) {
   return shape;
 }
 
+ChunkExtent chunk_extent(hid_t file, const std::string& name) {
+  ChunkExtent extent;
+  const auto add = [&](hid_t where, const std::string& dataset, std::int64_t row_entries) {
+    const auto chunks = h5::CompressedChunks::of(h5::open_dataset(where, dataset));
+    if (!chunks) return;
+    extent.n_entries = std::max(extent.n_entries, chunks->chunk_rows() * row_entries);
+    extent.n_bytes += chunks->band_bytes();
+  };
+  if (!h5::is_group(file, name)) {
+    add(file, name, shape_of_matrix(file, name)[1]);
+  } else if (const h5::Group group = h5::open_group(file, name);
+             !sparse_header(group, name).is_csc) {
+    add(group, "indices", 1);
+    add(group, "data", 1);
+  }
+  return extent;
+}
+
 SparseRows read_matrix(hid_t file, const std::string& name) {
   const std::vector<std::int64_t> shape = shape_of_matrix(file, name);
   if (h5::is_group(file, name)) return read_sparse(file, name);
-  return read_dense(file, name, 0, shape[0], shape[1]);
+  return read_dense(file, name, shape[0], shape[1]);
 }
 
 MatrixRows::MatrixRows(hid_t file, const std::string& name, Block mine)
-    : file_(file), name_(name), mine_(mine) {
-  const std::string what = h5::file_name(file) + ": " + name;
+    : what_(h5::file_name(file) + ": " + name), mine_(mine), chunk_(chunk_extent(file, name)) {
   const std::vector<std::int64_t> shape = shape_of_matrix(file, name);
   n_rows_ = shape[0];
   n_cols_ = shape[1];
   if (h5::is_group(file, name))
     kind_ = sparse_header(h5::open_group(file, name), name).is_csc ? Kind::csc : Kind::csr;
   expects(0 <= mine.begin && mine.begin <= mine.end && mine.end <= n_rows_, "rows of the matrix");
-  if (kind_ == Kind::csr) open_csr(what);
-  if (kind_ == Kind::csc) read_csc(what);
+  if (kind_ == Kind::csr) open_csr(file, name);
+  if (kind_ == Kind::csc) read_csc(file, name);
+  if (kind_ == Kind::dense) dense_.emplace(file, name);
 }
 
-void MatrixRows::open_csr(const std::string& what) {
-  const h5::Group group = h5::open_group(file_, name_);
+void MatrixRows::open_csr(hid_t file, const std::string& name) {
+  const h5::Group group = h5::open_group(file, name);
   const auto n_offsets = static_cast<std::int64_t>(h5::n_values(group, "indptr"));
   OffsetEnds ends{n_offsets, 0, 0};
   if (n_offsets > 0) {
     ends.first = read_part<std::int64_t>(group, "indptr", 0, 1)[0];
     ends.last = read_part<std::int64_t>(group, "indptr", n_offsets - 1, 1)[0];
   }
-  check_ends(ends, n_rows_, h5::n_values(group, "indices"), h5::n_values(group, "data"), what);
-  column_.emplace(h5::open_for_runs(group, "indices"));
-  value_.emplace(h5::open_for_runs(group, "data"));
+  check_ends(ends, n_rows_, h5::n_values(group, "indices"), h5::n_values(group, "data"), what_);
+  column_.emplace(group, "indices");
+  value_.emplace(group, "data");
   row_start_ = read_part<std::int64_t>(group, "indptr", mine_.begin, mine_.size() + 1);
   if (!std::is_sorted(row_start_.begin(), row_start_.end()) || row_start_.front() < 0 ||
       row_start_.back() > ends.last)
-    throw InputError(what + ": indptr does not ascend; the matrix is damaged");
+    throw InputError(what_ + ": indptr does not ascend; the matrix is damaged");
 }
 
-void MatrixRows::read_csc(const std::string& what) {
+void MatrixRows::read_csc(hid_t file, const std::string& name) {
   constexpr std::int64_t most = std::int64_t{1} << 22;  // entries at a time
-  const h5::Group group = h5::open_group(file_, name_);
+  const h5::Group group = h5::open_group(file, name);
   const auto column_start = h5::read<std::int64_t>(group, "indptr");
   const auto n_entries = static_cast<std::int64_t>(h5::n_values(group, "indices"));
   check_offsets(column_start, n_cols_, static_cast<std::size_t>(n_entries),
-                h5::n_values(group, "data"), what);
+                h5::n_values(group, "data"), what_);
+  h5::RowReader rows(group, "indices"), values(group, "data");
   const auto each_of_mine = [&](auto visit) {
     auto next = column_start.begin() + 1;
     for (std::int64_t first = 0; first < n_entries; first += most) {
       const std::int64_t n = std::min(most, n_entries - first);
-      const auto row = read_part<std::int32_t>(group, "indices", first, n);
+      std::vector<std::int32_t> row(static_cast<std::size_t>(n));
+      rows.read(first, n, h5::native_type<std::int32_t>(), row.data());
       visit(first, row, [&](std::int64_t entry) {
         while (*next <= entry) ++next;
         return static_cast<std::int32_t>(next - column_start.begin() - 1);
@@ -293,7 +310,7 @@ void MatrixRows::read_csc(const std::string& what) {
     for (const std::int32_t i : row) {
       if (i < 0 || i >= n_rows_)
         throw InputError(
-            fmt::format("{} holds index {} of {}; the matrix is damaged", what, i, n_rows_));
+            fmt::format("{} holds index {} of {}; the matrix is damaged", what_, i, n_rows_));
       if (i >= mine_.begin && i < mine_.end) ++kept_.row_start[i - mine_.begin + 1];
     }
   });
@@ -302,8 +319,9 @@ void MatrixRows::read_csc(const std::string& what) {
   kept_.value.resize(kept_.column.size());
   std::vector<std::int64_t> at(kept_.row_start.begin(), kept_.row_start.end() - 1);
   each_of_mine([&](std::int64_t first, const std::vector<std::int32_t>& row, auto column_of) {
-    const auto value =
-        read_part<float>(group, "data", first, static_cast<std::int64_t>(row.size()));
+    std::vector<float> value(row.size());
+    values.read(first, static_cast<std::int64_t>(row.size()), h5::native_type<float>(),
+                value.data());
     for (std::size_t k = 0; k < row.size(); ++k) {
       if (row[k] < mine_.begin || row[k] >= mine_.end) continue;
       const std::int64_t to = at[row[k] - mine_.begin]++;
@@ -311,7 +329,7 @@ void MatrixRows::read_csc(const std::string& what) {
       kept_.value[to] = value[k];
     }
   });
-  tidy(kept_, what);
+  tidy(kept_, what_);
 }
 
 int MatrixRows::end_of_block(int first, std::int64_t most_entries) const {
@@ -326,15 +344,23 @@ int MatrixRows::end_of_block(int first, std::int64_t most_entries) const {
   return std::max(first + 1, mine_.begin + static_cast<int>(end - start.begin()) - 1);
 }
 
-void MatrixRows::read(int first, int last, SparseRows& rows) const {
+std::function<void()> MatrixRows::begin_read(int first, int last, SparseRows& rows) const {
   expects(mine_.begin <= first && first <= last && last <= mine_.end, "rows of this part");
-  if (kind_ == Kind::csc) {
-    rows = rows_of(kept_, first - mine_.begin, last - mine_.begin);
-    return;
-  }
+  if (kind_ == Kind::csc)
+    return [this, first, last, &rows] {
+      rows = rows_of(kept_, first - mine_.begin, last - mine_.begin);
+    };
   if (kind_ == Kind::dense) {
-    rows = read_dense(file_, name_, first, last, n_cols_);
-    return;
+    auto dense = std::make_shared<std::vector<float>>(static_cast<std::size_t>(last - first) *
+                                                      static_cast<std::size_t>(n_cols_));
+    return [this, first, last, &rows, dense,
+            coming = dense_->begin(first, last - first, h5::native_type<float>(), dense->data())] {
+      coming.finish();
+      rows = {};
+      rows.n_rows = last - first;
+      rows.n_cols = n_cols();
+      append_dense(dense->data(), last - first, rows);
+    };
   }
   const auto begin = row_start_.begin() + (first - mine_.begin);
   rows.n_rows = last - first;
@@ -344,10 +370,17 @@ void MatrixRows::read(int first, int last, SparseRows& rows) const {
   for (std::int64_t& offset : rows.row_start) offset -= before;
   rows.column.resize(static_cast<std::size_t>(rows.n_entries()));
   rows.value.resize(rows.column.size());
-  h5::read_rows(*column_, before, rows.n_entries(), h5::native_type<std::int32_t>(),
-                rows.column.data());
-  h5::read_rows(*value_, before, rows.n_entries(), h5::native_type<float>(), rows.value.data());
-  tidy(rows, h5::file_name(file_) + ": " + name_);
+  auto columns =
+      column_->begin(before, rows.n_entries(), h5::native_type<std::int32_t>(), rows.column.data());
+  auto values =
+      value_->begin(before, rows.n_entries(), h5::native_type<float>(), rows.value.data());
+  return [this, columns = std::move(columns), values = std::move(values), &rows] {
+    columns.inflate();
+    values.inflate();  // before waiting for others' chunks of columns
+    columns.finish();
+    values.finish();
+    tidy(rows, what_);
+  };
 }
 
 }  // namespace stamarker::anndata

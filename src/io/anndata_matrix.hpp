@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -7,6 +8,7 @@
 #include "comm/comm.hpp"
 #include "data/dataset.hpp"
 #include "io/h5.hpp"
+#include "io/row_reader.hpp"
 
 /// Matrices of AnnData files.
 namespace stamarker::anndata {
@@ -29,6 +31,13 @@ std::vector<std::int64_t> shape_of_matrix(hid_t file, const std::string& name);
 /// Throws InputError: missing, no numbers, wrong shape, indices out of range, offsets that fall.
 SparseRows read_matrix(hid_t file, const std::string& name);
 
+/// Of a CSR or dense matrix with compressed chunks: entries that are inflated together, and the
+/// bytes which these take in the file's types; 0 of others.
+struct ChunkExtent {
+  std::int64_t n_entries = 0, n_bytes = 0;
+};
+ChunkExtent chunk_extent(hid_t file, const std::string& name);
+
 /// Some rows of such a matrix, read block by block when they are asked for: CSR and dense ones hold
 /// nothing in memory. A CSC matrix is read once, by blocks of columns, and its part is kept.
 class MatrixRows {
@@ -44,22 +53,28 @@ class MatrixRows {
   /// One past the last row of the block that begins at `first`: at most `most_entries` entries, at
   /// least one row.
   int end_of_block(int first, std::int64_t most_entries) const;
+  ChunkExtent chunk() const { return chunk_; }
   /// Rows first .. last - 1 of mine(), whose arrays replace those of `rows`.
-  void read(int first, int last, SparseRows& rows) const;
+  void read(int first, int last, SparseRows& rows) const { begin_read(first, last, rows)(); }
+  /// The same in two steps: this calls HDF5, so one thread at a time; what it returns does not, and
+  /// makes `rows` complete. Several threads may be in that at once, where chunks are inflated.
+  [[nodiscard]] std::function<void()> begin_read(int first, int last, SparseRows& rows) const;
 
  private:
   enum class Kind { csr, csc, dense };
-  void open_csr(const std::string& what);
-  void read_csc(const std::string& what);
+  void open_csr(hid_t file, const std::string& name);
+  void read_csc(hid_t file, const std::string& name);
 
-  hid_t file_;
-  std::string name_;
+  std::string what_;  // for messages
   Kind kind_ = Kind::dense;
   std::int64_t n_rows_ = 0, n_cols_ = 0;
   Block mine_;
-  std::optional<h5::DataSet> column_, value_;  // CSR
-  std::vector<std::int64_t> row_start_;        // of mine(), CSR: offsets in the file
-  SparseRows kept_;                            // of mine(), CSC
+  ChunkExtent chunk_;
+  // What HDF5 hands over is kept for the next rows.
+  mutable std::optional<h5::RowReader> column_, value_;  // CSR
+  mutable std::optional<h5::RowReader> dense_;
+  std::vector<std::int64_t> row_start_;  // of mine(), CSR: offsets in the file
+  SparseRows kept_;                      // of mine(), CSC
 };
 
 /// Checks offsets and indices of a compressed matrix and brings each row into order as read_matrix

@@ -7,6 +7,8 @@
 #include <functional>
 #include <numeric>
 
+#include "io/compressed_chunks.hpp"
+
 namespace stamarker::h5 {
 
 namespace {
@@ -162,6 +164,13 @@ std::string file_name(hid_t object) {
   return name;
 }
 
+std::string place_of(hid_t object) { return file_name(object) + ": " + full_name(object, ""); }
+
+void throw_damaged(const std::string& place, const std::string& reason) {
+  throw InputError(fmt::format(
+      "{} cannot be read ({}): the file is damaged or truncated; copy it again", place, reason));
+}
+
 void throw_unreadable(hid_t where, const std::string& name, const std::string& reason) {
   const std::string path = full_name(where, name);
   std::string filter;
@@ -174,9 +183,7 @@ void throw_unreadable(hid_t where, const std::string& name, const std::string& r
         fmt::format("{}: {} is written with the filter {}, which this HDF5 has not; write the file "
                     "again with compression=\"gzip\"",
                     file_name(where), path, filter));
-  throw InputError(
-      fmt::format("{}: {} cannot be read ({}): the file is damaged or truncated; copy it again",
-                  file_name(where), path, reason));
+  throw_damaged(file_name(where) + ": " + path, reason);
 }
 
 void writing(const std::string& path, const std::function<void()>& work) {
@@ -288,8 +295,7 @@ namespace {
 void expect_numbers(hid_t set) {
   const H5T_class_t kind = H5Tget_class(Type{H5Dget_type(set)});
   if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM)
-    throw InputError(
-        fmt::format("{}: {} does not hold numbers", file_name(set), full_name(set, "")));
+    throw InputError(place_of(set) + " does not hold numbers");
 }
 
 }  // namespace
@@ -298,17 +304,25 @@ void read_values(hid_t where, const std::string& name, hid_t memory_type, void* 
   const DataSet set = open_dataset(where, name);
   if (n_points(Space{H5Dget_space(set)}) == 0) return;
   expect_numbers(set);
+  auto chunks = CompressedChunks::of(set);
+  if (chunks && chunks->gives(set, memory_type))
+    return chunks->read(set, 0, chunks->n_rows(), memory_type, values);
   reading(where, name,
           [&] { check(H5Dread(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values)); });
 }
 
 void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
                hid_t memory_type, void* values) {
-  read_rows(open_dataset(where, name), first, n, memory_type, values);
+  const DataSet set = open_dataset(where, name);
+  auto chunks = CompressedChunks::of(set);
+  if (chunks && chunks->gives(set, memory_type))
+    chunks->read(set, first, n, memory_type, values);
+  else
+    read_rows_by_hdf5(set, first, n, memory_type, values);
 }
 
-void read_rows(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,
-               void* values) {
+void read_rows_by_hdf5(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,
+                       void* values) {
   expect_numbers(set);
   const Space in_file = select_rows(set, first, n);
   const hssize_t n_selected = H5Sget_select_npoints(in_file);

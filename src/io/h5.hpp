@@ -83,6 +83,10 @@ File open_to_read(const std::string& path);
 /// Flushes and closes, so that errors of the disk are seen. No object of the file may be open.
 void close(File file);
 std::string file_name(hid_t object);
+/// File and path of an object, "a.h5ad: X/data", for messages.
+std::string place_of(hid_t object);
+/// Throws the InputError of the dataset at `place` that cannot be read for `reason`.
+[[noreturn]] void throw_damaged(const std::string& place, const std::string& reason);
 /// Throws the InputError of a dataset `name` in `where` that HDF5 refuses to read for `reason`: it
 /// is written with a filter that this HDF5 has not, or the file is damaged.
 [[noreturn]] void throw_unreadable(hid_t where, const std::string& name, const std::string& reason);
@@ -114,8 +118,9 @@ void read_values(hid_t where, const std::string& name, hid_t memory_type, void* 
 /// Rows [first, first + n) of a dataset of one or more dimensions, all of each row.
 void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
                hid_t memory_type, void* values);
-void read_rows(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,
-               void* values);
+/// The same by H5Dread alone, where others inflate chunks by several threads.
+void read_rows_by_hdf5(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,
+                       void* values);
 /// The whole dataset, converted to T by HDF5.
 template <class T>
 std::vector<T> read(hid_t where, const std::string& name) {

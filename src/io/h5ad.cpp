@@ -174,9 +174,11 @@ InputShape h5ad_shape(const InputOptions& options) {
   const h5::File file = h5::open_to_read(options.path);
   const std::string matrix = places_of(file, options).matrix;
   const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, matrix);
-  if (!h5::is_group(file, matrix)) return {shape[0], shape[1], shape[0] * shape[1]};
-  const std::size_t n_entries = h5::n_values(h5::open_group(file, matrix), "data");
-  return {shape[0], shape[1], static_cast<std::int64_t>(n_entries)};
+  const std::int64_t n_entries =
+      h5::is_group(file, matrix)
+          ? static_cast<std::int64_t>(h5::n_values(h5::open_group(file, matrix), "data"))
+          : shape[0] * shape[1];
+  return {shape[0], shape[1], n_entries, anndata::chunk_extent(file, matrix)};
 }
 
 Loaded load_h5ad(const InputOptions& options, Part part) {

@@ -6,6 +6,7 @@
 #include "data/sparse_rows.hpp"
 #include "io/anndata_frame.hpp"
 #include "io/input_formats.hpp"
+#include "io/input_shape.hpp"
 
 namespace stamarker {
 
@@ -76,18 +77,17 @@ std::string InputCounts::gene_name(int gene) const {
 }
 
 void InputCounts::visit(const Visitor& work) {
-  constexpr std::int64_t most_entries = 1 << 17;  // 1 MB, which stays in a core's cache
   const auto read = [&](int first, SparseRows& rows) {
     const std::lock_guard lock(one_at_a_time_);
-    const int last = rows_->end_of_block(first, most_entries);
-    rows_->read(first, last, rows);
-    return last;
+    const int last = rows_->end_of_block(first, entries_at_a_time(rows_->chunk()));
+    return BegunBlock{last, rows_->begin_read(first, last, rows)};
   };
   const auto take = [&](int first, SparseRows& rows) {
     constexpr int block_rows = 1024;
     const int last = std::min(first_spot_ + counts_.n_rows, first + block_rows);
-    rows = rows_of(counts_, first - first_spot_, last - first_spot_);
-    return last;
+    return BegunBlock{last, [&, first, last] {
+                        rows = rows_of(counts_, first - first_spot_, last - first_spot_);
+                      }};
   };
   comm_.together([&] {
     input::reading_input(options_, [&] {

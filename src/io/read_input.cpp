@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string_view>
 #include <unordered_map>
@@ -162,6 +163,10 @@ InputShape read_shape(const InputOptions& options) {
     }
   });
   return shape;
+}
+
+std::int64_t entries_at_a_time(anndata::ChunkExtent chunk) {
+  return std::clamp<std::int64_t>(chunk.n_entries, 1 << 17, 1 << 20);
 }
 
 Dataset read_input(const InputOptions& options) {

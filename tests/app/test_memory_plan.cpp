@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "app/program.hpp"
+#include "io/h5.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -23,19 +24,39 @@ double megabytes(const std::string& text, const std::string& label) {
 
 struct Size {
   int n_spots, n_ranks, tile_groups = 1, n_models = 1, n_threads = 1;
+  int chunk = 0;  // entries of X that gzip compresses together; 0: as they are
 };
+
+/// Writes X of an .h5ad again, in chunks compressed by gzip.
+void compress(const std::filesystem::path& path, int chunk) {
+  const auto n_chunk = static_cast<hsize_t>(chunk);
+  const h5::File file{H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+  const h5::Properties made{H5Pcreate(H5P_DATASET_CREATE)};
+  h5::check(H5Pset_chunk(made, 1, &n_chunk));
+  h5::check(H5Pset_deflate(made, 1));
+  const auto again = [&]<class T>(const char* name, const std::vector<T>& values) {
+    h5::check(H5Ldelete(file, name, H5P_DEFAULT));
+    const h5::DataSet set{H5Dcreate2(file, name, h5::native_type<T>(),
+                                     h5::space_of({static_cast<std::int64_t>(values.size())}),
+                                     H5P_DEFAULT, made, H5P_DEFAULT)};
+    h5::check(H5Dwrite(set, h5::native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
+  };
+  again("X/data", h5::read<float>(file, "X/data"));
+  again("X/indices", h5::read<std::int32_t>(file, "X/indices"));
+}
 
 class MemoryPlan : public ::testing::TestWithParam<Size> {};
 
 // All genes are selected, so the header tells all. The stages of one run follow each other in new
 // processes, whose peaks are theirs alone.
 TEST_P(MemoryPlan, IsRightWithinAFifth) {
-  const auto [n_spots, n_ranks, tile_groups, n_models, n_threads] = GetParam();
+  const auto [n_spots, n_ranks, tile_groups, n_models, n_threads, chunk] = GetParam();
   const Scratch scratch;
   ASSERT_EQ(run_program(scratch.path(), {"simulate", "section.h5ad", "--n-spots",
                                          std::to_string(n_spots), "--n-genes", "600"})
                 .exit_code,
             0);
+  if (chunk > 0) compress(scratch / "section.h5ad", chunk);
   write_text(scratch / "run.yaml", R"(
 input: {path: section.h5ad}
 output: run
@@ -61,7 +82,9 @@ clustering: {n_components: 6}
 
 INSTANTIATE_TEST_SUITE_P(Sizes, MemoryPlan,
                          ::testing::Values(Size{10000, 1}, Size{60000, 1}, Size{60000, 2},
-                                           Size{60000, 2, 2}, Size{60000, 1, 1, 3, 3}));
+                                           Size{60000, 2, 2}, Size{60000, 1, 1, 3, 3},
+                                           Size{10000, 1, 1, 1, 3, 1 << 18},
+                                           Size{60000, 2, 1, 1, 2, 1 << 22}));
 
 }  // namespace
 }  // namespace stamarker::test

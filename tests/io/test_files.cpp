@@ -71,6 +71,18 @@ TEST_F(Files, ASectionIsReadAsItWasWritten) {
   EXPECT_EQ(read.section_names, data.section_names);
 }
 
+TEST_F(Files, RowsOfADenseMatrixWithoutColumnsAreEmpty) {
+  const h5::File file{H5Fcreate(path("d.h5").c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT)};
+  h5::write(file, "X", std::span<const float>(), {3, 0});
+
+  SparseRows some;
+  anndata::MatrixRows(file, "X", {0, 3}).read(1, 3, some);
+
+  EXPECT_EQ(some.row_start, (std::vector<std::int64_t>{0, 0, 0}));
+  EXPECT_EQ(some.n_cols, 0);
+  EXPECT_EQ(anndata::read_matrix(file, "X").row_start, (std::vector<std::int64_t>{0, 0, 0, 0}));
+}
+
 TEST_F(Files, AFrameIsReadAsItWasWritten) {
   Frame frame;
   frame.index_name = "barcode";

@@ -6,13 +6,28 @@
 #include "data/simulate.hpp"
 #include "io/anndata_element.hpp"
 #include "io/input_counts.hpp"
+#include "io/input_shape.hpp"
 #include "io/section_file.hpp"
 #include "scratch.hpp"
 
 namespace stamarker::test {
 namespace {
 
-/// One section in one file, its counts by rows (X), by columns and dense.
+/// As h5::write, in chunks compressed by gzip after shuffle, which rows of spots begin and end in.
+template <class T>
+void write_compressed(hid_t file, const std::string& name, const std::vector<T>& values,
+                      const std::vector<std::int64_t>& shape) {
+  const h5::Properties made{H5Pcreate(H5P_DATASET_CREATE)};
+  const hsize_t chunk[] = {shape.size() == 1 ? 501U : 13U, 31};
+  h5::check(H5Pset_chunk(made, static_cast<int>(shape.size()), chunk));
+  h5::check(H5Pset_shuffle(made));
+  h5::check(H5Pset_deflate(made, 4));
+  const h5::DataSet set{H5Dcreate2(file, name.c_str(), h5::native_type<T>(), h5::space_of(shape),
+                                   H5P_DEFAULT, made, H5P_DEFAULT)};
+  h5::check(H5Dwrite(set, h5::native_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
+}
+
+/// One section in one file, its counts by rows (X), by columns and dense, all these compressed too.
 class InputCountsTest : public ::testing::TestWithParam<const char*> {
  protected:
   InputCountsTest() {
@@ -25,12 +40,27 @@ class InputCountsTest : public ::testing::TestWithParam<const char*> {
     write_section(options_.path, data);
     const h5::File file{H5Fopen(options_.path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
     const SparseRows columns = transposed(data.counts);
-    const h5::Group csc = h5::make_group(file, "layers/by_columns");
-    anndata::mark(csc, "csc_matrix", "0.1.0");
-    h5::write_attribute(csc, "shape", std::vector<std::int64_t>{data.n_spots(), data.n_genes()});
+    const auto sparse = [&](const std::string& name, const char* encoding) {
+      h5::Group group = h5::make_group(file, "layers/" + name);
+      anndata::mark(group, encoding, "0.1.0");
+      h5::write_attribute(group, "shape",
+                          std::vector<std::int64_t>{data.n_spots(), data.n_genes()});
+      return group;
+    };
+    const auto write_gzip = [&](const std::string& name, const char* encoding,
+                                const SparseRows& m) {
+      const h5::Group group = sparse(name, encoding);
+      const std::int64_t n = m.n_entries();
+      write_compressed(group, "data", std::vector<double>(m.value.begin(), m.value.end()), {n});
+      write_compressed(group, "indices", m.column, {n});
+      h5::write(group, "indptr", m.row_start);
+    };
+    const h5::Group csc = sparse("by_columns", "csc_matrix");
     h5::write(csc, "data", columns.value);
     h5::write(csc, "indices", columns.column);
     h5::write(csc, "indptr", columns.row_start);
+    write_gzip("gzip", "csr_matrix", data.counts);
+    write_gzip("by_columns_gzip", "csc_matrix", columns);
     std::vector<float> dense(static_cast<std::size_t>(data.n_spots()) * data.n_genes());
     for (int i = 0; i < data.n_spots(); ++i)
       for (auto k = data.counts.row_start[i]; k < data.counts.row_start[i + 1]; ++k)
@@ -38,6 +68,7 @@ class InputCountsTest : public ::testing::TestWithParam<const char*> {
             data.counts.value[k];
     anndata::write_array(file, "layers/dense", std::span<const float>(dense),
                          {data.n_spots(), data.n_genes()});
+    write_compressed(file, "layers/dense_gzip", dense, {data.n_spots(), data.n_genes()});
   }
 
   std::string refusal() {
@@ -102,7 +133,16 @@ TEST_P(InputCountsTest, NamesAWrongCountOnAnyRank) {
   EXPECT_NE(text.find("in spot 'spot_0000210'"), std::string::npos) << text;
 }
 
-INSTANTIATE_TEST_SUITE_P(Layers, InputCountsTest, ::testing::Values("X", "by_columns", "dense"));
+INSTANTIATE_TEST_SUITE_P(Layers, InputCountsTest,
+                         ::testing::Values("X", "by_columns", "dense", "gzip", "by_columns_gzip",
+                                           "dense_gzip"));
+
+TEST(InputCounts, AThreadTakesWhatIsInflatedTogetherWithinBounds) {
+  EXPECT_EQ(entries_at_a_time({}), 1 << 17);
+  EXPECT_EQ(entries_at_a_time({.n_entries = 20'000, .n_bytes = 160'000}), 1 << 17);
+  EXPECT_EQ(entries_at_a_time({.n_entries = 300'000, .n_bytes = 2'400'000}), 300'000);
+  EXPECT_EQ(entries_at_a_time({.n_entries = 1 << 24, .n_bytes = 1 << 27}), 1 << 20);
+}
 
 TEST(InputCounts, OfOtherFormatsIsHandedOut) {
   const Comm world{MPI_COMM_WORLD};

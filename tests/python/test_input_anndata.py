@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
-from support import assert_same_frame, dense, dump, refusal, section
+from support import PROGRAMS, assert_same_frame, dense, dump, refusal, run, section
 
 
 def assert_same(mine, theirs, matrix=None):
@@ -292,3 +292,69 @@ def test_refuses_a_file_with_holes_in_its_chunks(tmp_path):
         file.write(b"\xff" * chunk.size)
 
     assert "X/data cannot be read" in refusal(path, tmp_path)
+
+
+def prepare(tmp_path, name, ranks):
+    """Runs the program's first stage on `name`.h5ad; its end and what prepared.h5 holds."""
+    config = tmp_path / f"{name}.yaml"
+    config.write_text(f"input: {{path: {tmp_path / name}.h5ad}}\noutput: {tmp_path / name}\ndomains: 3\n"
+                      "prepare: {min_cells: 50, n_top_genes: 100}\ncompute: {threads: 3}\n")
+    done = run(PROGRAMS.parent / "stamarker", "prepare", config, "--overwrite", ranks=ranks)
+    contents = {}
+    if done.returncode == 0:
+        with h5py.File(tmp_path / name / "prepared.h5") as file:
+            file.visititems(lambda path, what: contents.update({path: what[()].tobytes()})
+                            if isinstance(what, h5py.Dataset) and not what.dtype.hasobject else None)
+    return done, contents
+
+
+def rewrite(path, name, **how):
+    with h5py.File(path, "r+") as file:
+        values = file[name][()]
+        del file[name]
+        file.create_dataset(name, data=values, **how)
+
+
+def counts_of_many_blocks():
+    data = section(3000, 400)
+    data.obsm["spatial"] = np.random.default_rng(1).random((3000, 2)) * 3000
+    return data
+
+
+def test_prepares_the_same_bits_from_compressed_counts(tmp_path):
+    data = counts_of_many_blocks()
+    data.write_h5ad(tmp_path / "plain.h5ad")
+    data.write_h5ad(tmp_path / "gzip.h5ad", compression="gzip")
+    shutil.copy(tmp_path / "plain.h5ad", tmp_path / "shuffled.h5ad")
+    rewrite(tmp_path / "shuffled.h5ad", "X/data", compression="gzip", shuffle=True, chunks=(1000,))
+    rewrite(tmp_path / "shuffled.h5ad", "X/indices", compression="gzip", shuffle=True, maxshape=(None,), chunks=(1 << 20,))
+    data.X = dense(data.X)
+    data.write_h5ad(tmp_path / "dense.h5ad", compression="gzip")
+
+    done, expected = prepare(tmp_path, "plain", 1)
+    assert done.returncode == 0, done.stderr
+    assert len(expected["counts/data"]) > 100_000
+
+    for name in ("gzip", "shuffled", "dense"):
+        for ranks in (1, 2):
+            done, contents = prepare(tmp_path, name, ranks)
+            assert done.returncode == 0, done.stderr
+            assert contents == expected, (name, ranks)
+
+
+def test_names_a_damaged_chunk_of_any_rank(tmp_path):
+    path = tmp_path / "in.h5ad"
+    counts_of_many_blocks().write_h5ad(path, compression="gzip")
+    with h5py.File(path) as file:
+        data = file["X/data"].id
+        chunk = data.get_chunk_info(data.get_num_chunks() - 2)
+    with open(path, "r+b") as file:
+        file.seek(chunk.byte_offset + 100)
+        file.write(b"\xff" * 50)
+
+    for ranks in (1, 2):
+        done, _ = prepare(tmp_path, "in", ranks)
+        assert done.returncode == 2
+        message = f"{path}: X/data cannot be read (the chunk at {chunk.chunk_offset[0]}, 0 does not inflate)"
+        assert done.stderr.count("\n") == 1 and message in done.stderr, done.stderr
+        assert not (tmp_path / "in" / "prepared.h5").exists()

@@ -55,19 +55,24 @@ double spots_with_halo(const Plan& p, double n_tiles) {
 
 /// Rank 0: the input's names and positions, those kept, the neighbours that all spots choose, then
 /// the graph. Every rank: positions and a tree of them, the neighbours that its own spots choose;
-/// its selected counts; of each thread a block of rows as read and as selected, and the tally of
-/// the genes.
+/// its selected counts; of each thread a block of rows as read and as selected, with the chunks of
+/// them inflated, and the tally of the genes.
 double prepare_memory(const Plan& p) {
-  constexpr double block = 1 << 17;
+  const auto block = static_cast<double>(entries_at_a_time(p.size.input_chunk));
   const double share = p.entries() / p.n_ranks;
   const double input_entries = static_cast<double>(p.size.n_input_entries) / p.n_ranks;
   const double rows = p.n_threads * 1.5 * entry * std::min(block, input_entries);
+  const auto chunk = static_cast<double>(p.size.input_chunk.n_entries);
+  const double inflated = chunk == 0
+                              ? 0
+                              : static_cast<double>(p.size.input_chunk.n_bytes) / chunk *
+                                    (std::min(p.n_threads * block, input_entries) + 2 * chunk);
   const double tally = static_cast<double>(p.size.n_input_genes) * 16 * (8 + 4.0 * p.n_threads);
   const double input_tables = p.n() * (name + 16 + 4);
   const double chosen = std::max(0.0, p.edges() - p.n());
   const double search = p.n() * 16 + (28 * p.n() + 28 * chosen) / p.n_ranks;
   const double choices = search + 12 * p.n() + 12 * chosen;
-  return input_tables + p.tables() + choices + entry * share + rows + tally;
+  return input_tables + p.tables() + choices + entry * share + rows + inflated + tally;
 }
 
 /// Memory for one purpose and then another. glibc gives arrays of 32 MiB and more back to the
@@ -196,6 +201,7 @@ SectionSize::SectionSize(const InputShape& input, const Config& config)
     : n_spots(input.n_spots),
       n_input_genes(input.n_genes),
       n_input_entries(input.n_entries),
+      input_chunk(input.chunk),
       n_genes(std::min<std::int64_t>(input.n_genes, config.prepare.n_top_genes)) {
   const double genes =
       static_cast<double>(n_genes) / static_cast<double>(std::max<std::int64_t>(1, n_input_genes));

@@ -15,6 +15,7 @@ struct SectionSize {
   std::int64_t n_spots = 0;
   std::int64_t n_input_genes = 0;
   std::int64_t n_input_entries = 0;
+  anndata::ChunkExtent input_chunk = {};
   std::int64_t n_genes = 0;   // that will be selected, at most
   double selected_share = 0;  // of the entries, in those genes
   double edges_per_spot = 7;  // of the spatial graph, the self-loop included
