@@ -111,7 +111,7 @@ def growth(read):
 def main():
     page = PAGE.read_text()
     parts = {"operations": operations, "growth": growth, "ratios": ratios, "consensus": ratios,
-             "prepare": prepare, "mclust": mclust, "pipeline": pipeline}
+             "prepare": prepare, "prepare_gzip": prepare, "mclust": mclust, "pipeline": pipeline}
     for name, part in parts.items():
         file = RESULTS / f"{name}.json"
         if not file.exists():

@@ -1,11 +1,12 @@
 """`stamarker prepare` and scanpy's same steps on one section, by turns; prints ratios.
 
-  build/venv/bin/python bench/peers/scanpy_prepare.py --spots 100000 --genes 20000 --repeats 3
+  build/venv/bin/python bench/peers/scanpy_prepare.py --spots 100000 --genes 20000 --repeats 3 [--compression gzip]
 
 Ours is the whole program: it reads the file twice, computes the spatial graph too, which scanpy does not,
 and writes prepared.h5. scanpy reads the file and runs filter_genes, highly_variable_genes (seurat_v3),
 normalize_total, log1p; "steps" leaves its reading out. Both get the same number of threads. `cpu` is processor
-time of all threads, which depends less on what else the machine does. Both must select the same genes.
+time of all threads, which depends less on what else the machine does. Both must select the same genes. With
+--compression the section is one that anndata has written so.
 """
 import argparse
 import json
@@ -55,6 +56,12 @@ def scanpy_steps(section):
                       "genes": sorted(data.var_names)}))
 
 
+def compress(section, filter_name):
+    """In a process of its own: a child's peak memory begins with what its parent holds."""
+    write = "import anndata, sys; anndata.read_h5ad(sys.argv[1]).write_h5ad(sys.argv[1], compression=sys.argv[2])"
+    subprocess.run([sys.executable, "-c", write, section, filter_name], check=True)
+
+
 def run_scanpy(section, threads):
     done = subprocess.run([sys.executable, __file__, "--scanpy", section], env=with_threads(threads), check=True,
                           capture_output=True, text=True)
@@ -79,6 +86,7 @@ def main():
     options.add_argument("--genes", type=int, default=20_000)
     options.add_argument("--repeats", type=int, default=3)
     options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    options.add_argument("--compression", choices=["gzip"], help="of the section, by anndata")
     options.add_argument("--json", type=pathlib.Path, help="file for the numbers")
     options.add_argument("--program", default=ROOT / "build/release/stamarker")
     options.add_argument("--scanpy", metavar="SECTION", help="run scanpy's steps alone and print JSON")
@@ -91,6 +99,8 @@ def main():
         section = folder / "section.h5ad"
         subprocess.run([options.program, "simulate", section, "--n-spots", str(options.spots), "--n-genes",
                         str(options.genes), "--mean-counts", "450"], check=True)
+        if options.compression:
+            compress(section, options.compression)
         ours, theirs = [], []
         for _ in range(options.repeats):
             ours.append(run_ours(options.program, section, folder, options.threads))
@@ -101,7 +111,8 @@ def main():
         return {key: statistics.median(run[key] for run in runs) for key in runs[0] if key != "genes"}
 
     mine, other = medians(ours), medians(theirs)
-    print(f"{options.spots} spots x {options.genes} genes, {options.threads} threads, "
+    print(f"{options.spots} spots x {options.genes} genes, {options.compression or 'not compressed'}, "
+          f"{options.threads} threads, "
           f"median of {options.repeats}, the same {len(ours[0]['genes'])} genes")
     for key in ("seconds", "cpu_seconds"):
         print(f"{key:11} ours {mine[key]:7.2f}   scanpy {other[key]:7.2f} (x {other[key] / mine[key]:.1f})"
