@@ -27,6 +27,13 @@ struct Size {
   int chunk = 0;  // entries of X that gzip compresses together; 0: as they are
 };
 
+/// For the name of a test.
+void PrintTo(const Size& size, std::ostream* out) {
+  *out << fmt::format("{} spots, {} ranks of {} threads, {} tile groups, {} models, chunk {}",
+                      size.n_spots, size.n_ranks, size.n_threads, size.tile_groups, size.n_models,
+                      size.chunk);
+}
+
 /// Writes X of an .h5ad again, in chunks compressed by gzip.
 void compress(const std::filesystem::path& path, int chunk) {
   const auto n_chunk = static_cast<hsize_t>(chunk);
@@ -45,11 +52,11 @@ void compress(const std::filesystem::path& path, int chunk) {
   again("X/indices", h5::read<std::int32_t>(file, "X/indices"));
 }
 
-class MemoryPlan : public ::testing::TestWithParam<Size> {};
+class MemoryPlanOf : public ::testing::TestWithParam<Size> {};
 
 // All genes are selected, so the header tells all. The stages of one run follow each other in new
 // processes, whose peaks are theirs alone.
-TEST_P(MemoryPlan, IsRightWithinAFifth) {
+TEST_P(MemoryPlanOf, IsRightWithinAFifth) {
   const auto [n_spots, n_ranks, tile_groups, n_models, n_threads, chunk] = GetParam();
   const Scratch scratch;
   ASSERT_EQ(run_program(scratch.path(), {"simulate", "section.h5ad", "--n-spots",
@@ -80,11 +87,40 @@ clustering: {n_components: 6}
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, MemoryPlan,
+INSTANTIATE_TEST_SUITE_P(Sizes, MemoryPlanOf,
                          ::testing::Values(Size{10000, 1}, Size{60000, 1}, Size{60000, 2},
                                            Size{60000, 2, 2}, Size{60000, 1, 1, 3, 3},
                                            Size{10000, 1, 1, 1, 3, 1 << 18},
                                            Size{60000, 2, 1, 1, 2, 1 << 22}));
+
+// Twelve clusterings that hardly agree: nearly every spot has labels of its own.
+TEST(MemoryPlan, CountsThePairsOfLabelTuples) {
+  const Scratch scratch;
+  ASSERT_EQ(run_program(scratch.path(),
+                        {"simulate", "section.h5ad", "--n-spots", "6000", "--n-genes", "600"})
+                .exit_code,
+            0);
+  write_text(scratch / "run.yaml", R"(
+input: {path: section.h5ad}
+output: run
+domains: 2
+models: 12
+autoencoder: {hidden_dims: [16, 6], epochs: 1}
+clustering: {n_components: 20, n_init: 1}
+compute: {threads: 1}
+)");
+  const Outcome dry = run_program(scratch.path(), {"run", "run.yaml", "--dry-run"});
+  ASSERT_EQ(dry.exit_code, 0) << dry.error;
+  Outcome outcome;
+  for (const char* stage : {"prepare", "train", "cluster", "consensus"}) {
+    outcome = run_program(scratch.path(), {stage, "run.yaml"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
+  }
+
+  const double measured = megabytes(outcome.out, "memory");
+  EXPECT_GT(measured, 130) << "too few tuples to tell: " << outcome.out;
+  EXPECT_NEAR(megabytes(dry.out, "  consensus"), measured, 0.2 * measured) << dry.out;
+}
 
 }  // namespace
 }  // namespace stamarker::test

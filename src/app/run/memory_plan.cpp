@@ -115,9 +115,17 @@ double cluster_memory(const Plan& p) {
          starts * chosen * (2 * chosen + 12 * p.latent());
 }
 
-/// Labels of all models and their tuples; rows of the embeddings of all models.
+/// Labels of all models and their tuples, rows of the embeddings of all models; on rank 0 distances
+/// of all pairs of the tuples that are linked exactly. How many those are the labels tell: here as
+/// many as there can be, where the models hardly agree.
 double consensus_memory(const Plan& p) {
-  return p.tables() + p.n() * (8 * p.models() + 4 * p.latent() + 24);
+  const ClusteringOptions& clustering = p.config.clustering;
+  const double clusters = clustering.n_components > 0 ? clustering.n_components : p.domains();
+  const double most = clustering.method == ClusterMethod::mclust ? std::pow(clusters, p.models())
+                                                                 : p.n();  // as many as they find
+  const double linked =
+      std::min({p.n(), most, std::max<double>(p.config.consensus.max_tuples, p.domains())});
+  return p.tables() + p.n() * (8 * p.models() + 4 * p.latent() + 24) + 4 * linked * linked;
 }
 
 /// The domains; for each model side by side its embedding, the parts of it for training and

@@ -196,8 +196,9 @@ void describe_dry_run(RunContext& run) {
                     size.n_genes, 100 * size.selected_share));
     const auto bytes = memory_plan(size, config, run.plan, run.world.size(), run.n_threads, base);
     for (const Stage stage : all_stages)
-      run.log.info(fmt::format("  {:<10} {}", name_of(stage),
-                               readable_bytes(bytes[static_cast<std::size_t>(stage)])));
+      run.log.info(fmt::format(
+          "  {:<10} {}{}", name_of(stage), readable_bytes(bytes[static_cast<std::size_t>(stage)]),
+          stage == Stage::consensus ? " at most, where the models agree little" : ""));
     run.log.info(fmt::format("\n# the configuration as it would be used\n{}", to_yaml(config)));
   });
 }
