@@ -75,7 +75,7 @@ struct GraphView {
 };
 
 /// One tile of a section: its own spots first, then the spots one hop away whose latent rows are
-/// needed, then the spots two hops away whose expression is needed (design: section 8).
+/// needed, then the spots two hops away whose expression is needed (docs/parallel.md: Tiles).
 struct TileView {
   int n_own = 0, n_attending = 0, n_spots = 0;
   GraphView graph;          // rows: the n_attending first spots; sources: all spots of the tile
@@ -99,8 +99,8 @@ struct GradientView {
   Matrix decoder_w1, decoder_w2;  // through the decoder
 };
 
-/// Everything that one training step of one tile reads and writes. Letters as in design section 3;
-/// d_o1 and d_y take the place of h1 and y once those are no longer needed.
+/// Everything that one training step of one tile reads and writes. Letters as in docs/method.md:
+/// train; d_o1 and d_y take the place of h1 and y once those are no longer needed.
 struct StepView {
   TileView tile;
   GraphView graph;  // tile.graph, or the sampled one with a single source a row
@@ -164,9 +164,10 @@ struct MlpTraining {
 };
 
 /// One queue of work, the memory it works on, and every operation the models need. An operation
-/// is what lies between two barriers of design section 3. Operations only enqueue; results exist
-/// after synchronize(). The same call on the same input gives the same bits, whatever the threads.
-/// Several backends of one device read each other's memory, once its owner's queue was waited for.
+/// ends where the next one reads rows of other spots than its own. Operations only enqueue; results
+/// exist after synchronize(). The same call on the same input gives the same bits, whatever the
+/// threads. Several backends of one device read each other's memory, once its owner's queue was
+/// waited for.
 class Backend {
  public:
   struct Free {

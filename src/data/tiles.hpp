@@ -7,7 +7,7 @@
 
 namespace stamarker {
 
-/// Which first hop a tile holds around its own spots; design: models x tiles.
+/// Which first hop a tile holds around its own spots (docs/parallel.md: Tiles).
 enum class Halo {
   sources,    // training: the loss of own spots reads alpha of their sources
   attending,  // saliency: the gradient at own spots comes through the spots that attend to them

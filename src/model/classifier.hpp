@@ -21,8 +21,9 @@ struct Classifier {
   std::vector<std::int32_t> confusion;  // [C, C] of the held-out spots: row truth, column predicted
 };
 
-/// Trains on `embedding` [n_spots, n_latent] and `domain` [n_spots] in 0 .. n_domains - 1 (design:
-/// section 6; zhanglabtools/STAMarker, stamarker/modules.py, StackClassifier and MLP).
+/// Trains on `embedding` [n_spots, n_latent] and `domain` [n_spots] in 0 .. n_domains - 1
+/// (docs/method.md: classify; zhanglabtools/STAMarker, stamarker/modules.py, StackClassifier and
+/// MLP).
 Classifier train_classifier(Backend& backend, std::span<const float> embedding, int n_latent,
                             std::span<const std::int32_t> domain, int n_domains,
                             const ClassifierOptions& options, std::uint32_t seed, int model);

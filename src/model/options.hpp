@@ -5,7 +5,7 @@
 
 namespace stamarker {
 
-/// How the two gradients of the one storage of W1 (and W2) are applied; design: tied weights.
+/// How the two gradients of the one storage of W1 (and W2) are applied (docs/method.md: Profiles).
 enum class TiedUpdate { joint, split };
 /// Which sources a spot attends to in one training step.
 enum class Neighbors { all, one };

@@ -32,9 +32,10 @@ int saliency_tiles(int n_spots);
 /// These tiles. `data` must outlive them.
 Tiling saliency_tiling(const PreparedData& data);
 
-/// Saliency of a tile with Halo::attending (design: section 7), of whose spots alone `expression`
-/// is read. `transform` log_saliency squares log(1 + S) instead of S. Depends on no other tile; not
-/// collective. Source of the method: zhanglabtools/STAMarker, stamarker/pipeline.py, compute_smaps.
+/// Saliency of a tile with Halo::attending (docs/method.md: saliency), of whose spots alone
+/// `expression` is read. `transform` log_saliency squares log(1 + S) instead of S. Depends on no
+/// other tile; not collective. Source of the method: zhanglabtools/STAMarker,
+/// stamarker/pipeline.py, compute_smaps.
 TileSaliency tile_saliency(Backend& backend, const Tile& tile, const ExpressionRows& expression,
                            std::span<const StackedModel> models,
                            const AutoencoderOptions& autoencoder,

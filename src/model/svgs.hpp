@@ -19,7 +19,7 @@ struct SvgTable {
   std::vector<std::int32_t> ranking(int k) const;
 };
 
-/// Genes with t(score) > mean + alpha sd over genes, population sd (design: section 7;
+/// Genes with t(score) > mean + alpha sd over genes, population sd (docs/method.md: svgs;
 /// zhanglabtools/STAMarker, stamarker/utils.py, select_svgs). score: [n_genes].
 std::vector<std::uint8_t> select_svgs(std::span<const double> score, const SvgOptions& options);
 

@@ -59,8 +59,8 @@ struct TrainerState {
   std::vector<double> gradient_norm;  // [epoch], before clipping
 };
 
-/// Trains one auto-encoder (design: section 3). STAGATE: Dong and Zhang 2022; the update rules of
-/// profile `reference`: zhanglabtools/STAMarker, stamarker/modules.py and pipeline.py.
+/// Trains one auto-encoder (docs/method.md: train). STAGATE: Dong and Zhang 2022; the update rules
+/// of profile `reference`: zhanglabtools/STAMarker, stamarker/modules.py and pipeline.py.
 ///
 /// enqueue() only enqueues, wait() waits: so several trainers, each with a queue of its own,
 /// advance side by side on one device.

@@ -20,7 +20,7 @@ Dense times(const Dense& a, const Dense& b);
 Dense transpose(const Dense& a);
 double inner(const Dense& a, const Dense& b);
 
-/// One training step of one tile as design section 3 states it, with X - Xhat formed, no max
+/// One training step of one tile as in docs/method.md: train, but with X - Xhat formed, no max
 /// shift, no fusion and no reuse of memory. Parts of the gradient stand apart.
 struct StepOracle {
   explicit StepOracle(const Tile& of) : tile(of) {}

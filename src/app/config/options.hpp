@@ -5,9 +5,9 @@
 
 namespace stamarker {
 
-/// Named sets of options (design: section 3). `full`: the method as described; `reference`: what
-/// the public code does; `tuned`: the whole graph as in `full`, with the attention, the update and
-/// the rate that measured best on annotated sections (docs/accuracy.md).
+/// Named sets of options (docs/method.md: Profiles). `full`: the method as described; `reference`:
+/// what the public code does; `tuned`: the whole graph as in `full`, with the attention, the update
+/// and the rate that measured best on annotated sections (docs/accuracy.md).
 enum class Profile { tuned, full, reference };
 
 /// What is written beside the scores of the genes.
