@@ -9,7 +9,7 @@
 #include <cstring>
 #include <thread>
 
-#include "app/program.hpp"
+#include "app/pipeline_fixture.hpp"
 #include "io/h5.hpp"
 
 namespace stamarker::test {
@@ -18,63 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-/// A simulated section that a run finishes in about a second.
-class Pipeline : public ::testing::Test {
- protected:
-  void SetUp() override {
-    const Outcome simulated =
-        run_program(scratch_.path(), {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes",
-                                      "150", "--n-domains", "3", "--svgs-per-domain", "20",
-                                      "--n-gradient-genes", "20", "--seed", "3"});
-    ASSERT_EQ(simulated.exit_code, 0) << simulated.error;
-    write_text(scratch_ / "run.yaml", R"(
-input: {path: section.h5ad}
-output: run
-domains: 3
-models: 3
-prepare: {min_cells: 5, n_top_genes: 100}
-autoencoder: {hidden_dims: [32, 8], epochs: 20}
-clustering: {n_init: 2}
-classifier: {epochs: 20}
-compute: {threads: 1}
-)");
-  }
-
-  /// "run run.yaml --set output=NAME --set ..." on n_ranks.
-  Outcome run(const std::string& output, const std::vector<std::string>& settings = {},
-              int n_ranks = 0, const std::string& command = "run",
-              const std::vector<std::string>& flags = {}) const {
-    return run_program(scratch_.path(), arguments(output, settings, command, flags), n_ranks);
-  }
-
-  static std::vector<std::string> arguments(const std::string& output,
-                                            const std::vector<std::string>& settings,
-                                            const std::string& command = "run",
-                                            const std::vector<std::string>& flags = {}) {
-    std::vector<std::string> words{command, "run.yaml", "--set", "output=" + output};
-    for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
-    words.insert(words.end(), flags.begin(), flags.end());
-    return words;
-  }
-
-  fs::path result(const std::string& output) const { return scratch_ / output / "result.h5ad"; }
-
-  void expect_same_results(const std::string& one, const std::string& other) const {
-    const auto expected = comparable_contents(result(one));
-    const auto found = comparable_contents(result(other));
-    EXPECT_GT(expected.size(), 40u);
-    for (const auto& [path, bytes] : expected) {
-      const auto at = found.find(path);
-      ASSERT_NE(at, found.end()) << path << " is missing in " << other;
-      EXPECT_TRUE(at->second == bytes) << path << " differs between " << one << " and " << other;
-    }
-    EXPECT_EQ(found.size(), expected.size());
-    EXPECT_EQ(read_text(scratch_ / one / "svgs.tsv"), read_text(scratch_ / other / "svgs.tsv"));
-  }
-
-  Scratch scratch_;
-};
 
 const std::vector<std::string> everything{"saliency.write=true", "compute.embeddings=all"};
 
@@ -319,69 +262,6 @@ TEST_F(Pipeline, SaysHowTheLossWentDown) {
   EXPECT_NEAR(first, mean_first, 1e-5);
   EXPECT_NEAR(last, mean_last, 1e-5);
   EXPECT_LT(last, first);
-}
-
-TEST_F(Pipeline, FinishedRunIsLeftAlone) {
-  ASSERT_EQ(run("run").exit_code, 0);
-  const auto written = fs::last_write_time(result("run"));
-
-  const Outcome again = run("run");
-
-  EXPECT_EQ(again.exit_code, 0);
-  EXPECT_THAT(again.out, HasSubstr("nothing to do"));
-  EXPECT_EQ(fs::last_write_time(result("run")), written);
-}
-
-TEST_F(Pipeline, ResultsOfAnotherConfigurationAreKeptUnlessTheUserSaysSo) {
-  ASSERT_EQ(run("run").exit_code, 0);
-  ASSERT_EQ(run("fresh", {"clustering.method=leiden"}).exit_code, 0);
-  const std::string before = read_text(result("run"));
-
-  const Outcome refused = run("run", {"clustering.method=leiden"});
-  const bool was_kept = read_text(result("run")) == before;
-  const Outcome replaced =
-      run("run", {"clustering.method=leiden"}, 0, "run", {"--resume", "--overwrite"});
-
-  EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.error, HasSubstr("clustering.method = mclust there and leiden here"));
-  EXPECT_TRUE(was_kept);
-  ASSERT_EQ(replaced.exit_code, 0) << replaced.error;
-  EXPECT_THAT(replaced.out, HasSubstr("train      is there already"));
-  expect_same_results("fresh", "run");
-}
-
-TEST_F(Pipeline, OneStageIsReplacedWithThoseThatFollow) {
-  ASSERT_EQ(run("run").exit_code, 0);
-
-  const Outcome refused = run("run", {"domains=2"}, 0, "cluster");
-  const Outcome replaced = run("run", {"domains=2"}, 0, "cluster", {"--overwrite"});
-  const bool is_stale = fs::exists(result("run"));
-  const Outcome completed = run("run", {"domains=2"}, 0, "run", {"--resume"});
-  const Outcome too_early = run("empty", {}, 0, "train");
-
-  EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.error, HasSubstr("domains = 3 there and 2 here"));
-  EXPECT_EQ(replaced.exit_code, 0) << replaced.error;
-  EXPECT_FALSE(is_stale);
-  EXPECT_EQ(completed.exit_code, 0) << completed.error;
-  EXPECT_EQ(too_early.exit_code, 2);
-  EXPECT_THAT(too_early.error, HasSubstr("run `stamarker prepare` first"));
-  EXPECT_FALSE(fs::exists(scratch_ / "empty"));
-}
-
-TEST_F(Pipeline, ChangedInputIsNoticed) {
-  ASSERT_EQ(run("run").exit_code, 0);
-  ASSERT_EQ(
-      run_program(scratch_.path(), {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes",
-                                    "150", "--n-domains", "3", "--svgs-per-domain", "20",
-                                    "--n-gradient-genes", "20", "--seed", "4"})
-          .exit_code,
-      0);
-
-  const Outcome refused = run("run");
-
-  EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.error, HasSubstr("other contents of section.h5ad"));
 }
 
 TEST_F(Pipeline, DryRunWritesNothingAndPrintsAConfigurationThatRuns) {

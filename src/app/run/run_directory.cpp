@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
+#include <string_view>
 
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
@@ -49,6 +51,32 @@ std::string difference_of(const RunDirectory& directory, const Config& config) {
   return fmt::format("a run of other contents of {}, or of another version", config.input.path);
 }
 
+/// The paths in a folder; none where it cannot be read.
+std::vector<fs::path> paths_in(const fs::path& folder) {
+  std::vector<fs::path> paths;
+  std::error_code failure;
+  for (fs::directory_iterator at(folder, failure), end; !failure && at != end;
+       at.increment(failure))
+    paths.push_back(at->path());
+  return paths;
+}
+
+/// Files of a stage that are told apart by a number: models/model_007.h5.
+struct NumberedFiles {
+  const char *folder, *start;
+
+  bool hold(const std::string& name) const {
+    const std::string_view ending = ".h5", first = start;
+    if (!name.starts_with(first) || !name.ends_with(ending)) return false;
+    const std::string number =
+        name.substr(first.size(), name.size() - first.size() - ending.size());
+    return !number.empty() && number.find_first_not_of("0123456789") == std::string::npos;
+  }
+};
+constexpr NumberedFiles model_files{"models", "model_"}, label_files{"clusters", "model_"},
+    classifier_files{"classifiers", "classifier_"}, saliency_files{"saliency", "tile_"};
+constexpr std::array all_numbered_files{model_files, label_files, classifier_files, saliency_files};
+
 bool any_file(const RunDirectory& directory, Stage stage) {
   return !directory.files_of(stage).empty();
 }
@@ -85,30 +113,29 @@ std::vector<std::string> RunDirectory::files_of(Stage stage) const {
   const auto add_file = [&](const std::string& file) {
     if (fs::exists(file, ignored)) files.push_back(file);
   };
-  const auto add_folder = [&](const std::string& folder, const std::string& start) {
-    for (const auto& entry : fs::directory_iterator(path_ + "/" + folder, ignored))
-      if (entry.path().filename().string().starts_with(start) && !is_partial(entry.path().string()))
-        files.push_back(entry.path().string());
+  const auto add_numbered = [&](const NumberedFiles& numbered) {
+    for (const fs::path& path : paths_in(fs::path(path_) / numbered.folder))
+      if (numbered.hold(path.filename().string())) files.push_back(path.string());
   };
   switch (stage) {
     case Stage::prepare:
       add_file(prepared());
       break;
     case Stage::train:
-      add_folder("models", "model_");
+      add_numbered(model_files);
       break;
     case Stage::cluster:
       add_file(clusters());
-      add_folder("clusters", "model_");
+      add_numbered(label_files);
       break;
     case Stage::consensus:
       add_file(consensus());
       break;
     case Stage::classify:
-      add_folder("classifiers", "classifier_");
+      add_numbered(classifier_files);
       break;
     case Stage::saliency:
-      add_folder("saliency", "tile_");
+      add_numbered(saliency_files);
       break;
     case Stage::svgs:
       add_file(svg_table());
@@ -126,17 +153,26 @@ void RunDirectory::remove(Stage stage) const {
 
 void RunDirectory::remove_partial() const {
   std::error_code ignored;
-  std::vector<fs::path> partial;
-  for (const auto& entry : fs::recursive_directory_iterator(path_, ignored))
-    if (is_partial(entry.path().string())) partial.push_back(entry.path());
-  for (const fs::path& file : partial) fs::remove(file, ignored);
+  const auto remove_those_of = [&](const fs::path& folder, auto is_own) {
+    for (const fs::path& path : paths_in(folder))
+      if (is_partial(path.string()) && is_own(path_of_partial(path.filename().string())))
+        fs::remove(path, ignored);
+  };
+  remove_those_of(path_, [&](const std::string& name) {
+    return std::ranges::any_of(
+        std::array{prepared(), clusters(), consensus(), svg_table(), result(), config()},
+        [&](const std::string& own) { return fs::path(own).filename() == name; });
+  });
+  for (const NumberedFiles& numbered : all_numbered_files)
+    remove_those_of(fs::path(path_) / numbered.folder,
+                    [&](const std::string& name) { return numbered.hold(name); });
 }
 
 void RunDirectory::create() {
   std::error_code failure;
   is_new_ = !exists();
-  for (const char* folder : {"models", "clusters", "classifiers", "saliency"}) {
-    fs::create_directories(path_ + "/" + folder, failure);
+  for (const NumberedFiles& numbered : all_numbered_files) {
+    fs::create_directories(fs::path(path_) / numbered.folder, failure);
     if (failure)
       throw InputError(fmt::format("output = {} (cannot be made: {})", path_, failure.message()));
   }

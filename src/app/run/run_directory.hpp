@@ -26,12 +26,13 @@ class RunDirectory {
   std::string saliency_tile(int t) const;
 
   bool exists() const;
-  /// The files of a stage that are there, whatever configuration they come from.
+  /// The files of a stage that are there, whatever configuration they come from. Files of other
+  /// names are the user's, also in the folders of the stages.
   std::vector<std::string> files_of(Stage stage) const;
   /// Deletes them.
   void remove(Stage stage) const;
 
-  /// Deletes what killed writers left (AtomicFile).
+  /// Deletes what killed writers of this program's own files left (AtomicFile).
   void remove_partial() const;
 
   /// Makes the folder and those in it; remembers whether it was new. Throws InputError: the path is

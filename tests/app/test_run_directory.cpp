@@ -1,0 +1,134 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "app/pipeline_fixture.hpp"
+#include "app/run/run_directory.hpp"
+
+namespace stamarker::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+TEST(RunDirectory, LosesWhatKilledWritersOfItsOwnFilesLeftAndNothingElse) {
+  const Scratch scratch;
+  RunDirectory directory(scratch.path().string());
+  directory.create();
+  fs::create_directories(scratch / "data/models");
+  const std::vector<std::string> own{
+      "result.h5ad.partial",           "svgs.tsv.partial",
+      "config.resolved.yaml.partial",  "prepared.h5.partial",
+      "clusters.h5.partial",           "consensus.h5.partial",
+      "models/model_000.h5.partial",   "models/model_1000.h5.partial",
+      "clusters/model_007.h5.partial", "classifiers/classifier_000.h5.partial",
+      "saliency/tile_0003.h5.partial"};
+  const std::vector<std::string> foreign{"download.partial",
+                                         "section.h5ad.partial",
+                                         "data/a.partial",
+                                         "data/models/model_000.h5.partial",
+                                         "models/a.partial",
+                                         "models/model_best.h5.partial",
+                                         "models/model_.h5.partial",
+                                         "model_000.h5.partial",
+                                         "clusters/tile_0003.h5.partial"};
+  for (const auto& names : {own, foreign})
+    for (const std::string& name : names) write_text(scratch / name, "x");
+
+  directory.remove_partial();
+
+  for (const std::string& name : own) EXPECT_FALSE(fs::exists(scratch / name)) << name;
+  for (const std::string& name : foreign) EXPECT_TRUE(fs::exists(scratch / name)) << name;
+}
+
+TEST(RunDirectory, HoldsNoFilesOfAStageButThoseItsStagesName) {
+  const Scratch scratch;
+  RunDirectory directory(scratch.path().string());
+  directory.create();
+  for (const char* name : {"models/model_007.h5", "models/model_007.h5.partial",
+                           "models/model_007.h5.orig", "models/model_best.h5", "models/notes.txt"})
+    write_text(scratch / name, "x");
+
+  EXPECT_EQ(directory.files_of(Stage::train), std::vector<std::string>{directory.model(7)});
+  directory.remove(Stage::train);
+
+  EXPECT_FALSE(fs::exists(directory.model(7)));
+  EXPECT_TRUE(fs::exists(scratch / "models/model_best.h5"));
+}
+
+TEST_F(Pipeline, RunInTheFolderOfTheDataKeepsTheUsersFiles) {
+  fs::create_directory(scratch_ / "raw");
+  write_text(scratch_ / "raw/download.fastq.partial", "x");
+  write_text(scratch_ / "notes.partial", "x");
+
+  const Outcome outcome = run(".");
+
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_TRUE(fs::exists(scratch_ / "raw/download.fastq.partial"));
+  EXPECT_TRUE(fs::exists(scratch_ / "notes.partial"));
+}
+
+TEST_F(Pipeline, FinishedRunIsLeftAlone) {
+  ASSERT_EQ(run("run").exit_code, 0);
+  const auto written = fs::last_write_time(result("run"));
+
+  const Outcome again = run("run");
+
+  EXPECT_EQ(again.exit_code, 0);
+  EXPECT_THAT(again.out, HasSubstr("nothing to do"));
+  EXPECT_EQ(fs::last_write_time(result("run")), written);
+}
+
+TEST_F(Pipeline, ResultsOfAnotherConfigurationAreKeptUnlessTheUserSaysSo) {
+  ASSERT_EQ(run("run").exit_code, 0);
+  ASSERT_EQ(run("fresh", {"clustering.method=leiden"}).exit_code, 0);
+  const std::string before = read_text(result("run"));
+
+  const Outcome refused = run("run", {"clustering.method=leiden"});
+  const bool was_kept = read_text(result("run")) == before;
+  const Outcome replaced =
+      run("run", {"clustering.method=leiden"}, 0, "run", {"--resume", "--overwrite"});
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error, HasSubstr("clustering.method = mclust there and leiden here"));
+  EXPECT_TRUE(was_kept);
+  ASSERT_EQ(replaced.exit_code, 0) << replaced.error;
+  EXPECT_THAT(replaced.out, HasSubstr("train      is there already"));
+  expect_same_results("fresh", "run");
+}
+
+TEST_F(Pipeline, OneStageIsReplacedWithThoseThatFollow) {
+  ASSERT_EQ(run("run").exit_code, 0);
+
+  const Outcome refused = run("run", {"domains=2"}, 0, "cluster");
+  const Outcome replaced = run("run", {"domains=2"}, 0, "cluster", {"--overwrite"});
+  const bool is_stale = fs::exists(result("run"));
+  const Outcome completed = run("run", {"domains=2"}, 0, "run", {"--resume"});
+  const Outcome too_early = run("empty", {}, 0, "train");
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error, HasSubstr("domains = 3 there and 2 here"));
+  EXPECT_EQ(replaced.exit_code, 0) << replaced.error;
+  EXPECT_FALSE(is_stale);
+  EXPECT_EQ(completed.exit_code, 0) << completed.error;
+  EXPECT_EQ(too_early.exit_code, 2);
+  EXPECT_THAT(too_early.error, HasSubstr("run `stamarker prepare` first"));
+  EXPECT_FALSE(fs::exists(scratch_ / "empty"));
+}
+
+TEST_F(Pipeline, ChangedInputIsNoticed) {
+  ASSERT_EQ(run("run").exit_code, 0);
+  ASSERT_EQ(
+      run_program(scratch_.path(), {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes",
+                                    "150", "--n-domains", "3", "--svgs-per-domain", "20",
+                                    "--n-gradient-genes", "20", "--seed", "4"})
+          .exit_code,
+      0);
+
+  const Outcome refused = run("run");
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error, HasSubstr("other contents of section.h5ad"));
+}
+
+}  // namespace
+}  // namespace stamarker::test
