@@ -1,5 +1,6 @@
 #include "model/saliency.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.hpp"
@@ -12,17 +13,16 @@ namespace {
 
 constexpr int spots_per_tile = 2048;  // S of a tile stays in some 25 MB at 3000 genes
 
-/// squares[k, g] += t(s)^2 over the spots of domain k. Rows are added in the order of spots.
-void add_squares(std::span<const float> saliency, std::span<const std::int32_t> spots,
-                 std::span<const std::int32_t> domain, int n_genes, SvgTransform transform,
-                 std::span<double> squares) {
+/// squares[row[i], g] += t(s)^2 for all spots i, in their order.
+void sum_squares(std::span<const float> saliency, std::span<const std::int32_t> row_of_spot,
+                 int n_genes, SvgTransform transform, std::span<double> squares) {
   constexpr int columns = 64;
 #pragma omp parallel for schedule(static)
   for (int first = 0; first < n_genes; first += columns) {
     const int last = std::min(n_genes, first + columns);
-    for (std::size_t i = 0; i < spots.size(); ++i) {
+    for (std::size_t i = 0; i < row_of_spot.size(); ++i) {
       const float* row = saliency.data() + i * n_genes;
-      double* to = squares.data() + static_cast<std::size_t>(domain[spots[i]]) * n_genes;
+      double* to = squares.data() + static_cast<std::size_t>(row_of_spot[i]) * n_genes;
       for (int g = first; g < last; ++g) {
         const double value =
             transform == SvgTransform::log_saliency ? std::log1p(double(row[g])) : double(row[g]);
@@ -69,8 +69,7 @@ TileSaliency tile_saliency(Backend& backend, const Tile& tile, const ExpressionR
                            std::span<const StackedModel> models,
                            const AutoencoderOptions& autoencoder,
                            const ClassifierOptions& classifier,
-                           std::span<const std::int32_t> domain, int n_domains,
-                           SvgTransform transform) {
+                           std::span<const std::int32_t> domain, SvgTransform transform) {
   expects(!models.empty(), "saliency of at least one model");
   const DeviceTile device_tile(backend, tile, expression);
   TileExtent extent;
@@ -80,11 +79,20 @@ TileSaliency tile_saliency(Backend& backend, const Tile& tile, const ExpressionR
   const ParameterLayout layout{n_genes, autoencoder.n_hidden, autoencoder.n_latent,
                                autoencoder.tied_update};
   const auto n_models = static_cast<int>(models.size());
-  const std::size_t table = static_cast<std::size_t>(n_domains) * n_genes;
 
   TileSaliency result;
   result.spots.assign(tile.spots.begin(), tile.spots.begin() + tile.n_own);
   result.saliency.assign(result.spots.size() * n_genes, 0.0f);
+  std::vector<std::int32_t> row;  // of each own spot in the sums
+  row.reserve(result.spots.size());
+  for (const std::int32_t spot : result.spots) row.push_back(domain[spot]);
+  result.domains = row;
+  std::ranges::sort(result.domains);
+  result.domains.erase(std::ranges::unique(result.domains).begin(), result.domains.end());
+  for (std::int32_t& of_spot : row)
+    of_spot = static_cast<std::int32_t>(std::ranges::lower_bound(result.domains, of_spot) -
+                                        result.domains.begin());
+  const std::size_t table = result.domains.size() * n_genes;
   result.squares.assign(table, 0.0);
   result.model_squares.assign(table * n_models, 0.0);
   Buffer<float> weights(backend, layout.n_weights());
@@ -96,13 +104,31 @@ TileSaliency tile_saliency(Backend& backend, const Tile& tile, const ExpressionR
                    one.matrix(static_cast<int>(result.spots.size()), n_genes));
     backend.synchronize();
     backend.download(one.span().data, host.data(), host.size() * sizeof(float));
-    add_squares(host, result.spots, domain, n_genes, transform,
+    sum_squares(host, row, n_genes, transform,
                 std::span(result.model_squares).subspan(m * table, table));
     for (std::size_t k = 0; k < host.size(); ++k) result.saliency[k] += host[k];
   }
   for (float& s : result.saliency) s /= static_cast<float>(n_models);
-  add_squares(result.saliency, result.spots, domain, n_genes, transform, result.squares);
+  sum_squares(result.saliency, row, n_genes, transform, result.squares);
   return result;
+}
+
+void add_squares(const TileSaliency& tile, int n_genes, std::span<double> squares,
+                 std::span<double> model_squares) {
+  const std::size_t row = static_cast<std::size_t>(n_genes);
+  const std::size_t n_models = model_squares.size() / squares.size();
+  expects(tile.squares.size() == tile.domains.size() * row &&
+              tile.model_squares.size() == tile.squares.size() * n_models,
+          "sums of as many genes and models as the section's");
+  const auto add = [&](std::span<const double> of_tile, std::span<double> of_section) {
+    for (std::size_t d = 0; d < tile.domains.size(); ++d)
+      for (std::size_t g = 0; g < row; ++g)
+        of_section[tile.domains[d] * row + g] += of_tile[d * row + g];
+  };
+  add(tile.squares, squares);
+  for (std::size_t m = 0; m < n_models; ++m)
+    add(std::span(tile.model_squares).subspan(m * tile.squares.size(), tile.squares.size()),
+        model_squares.subspan(m * squares.size(), squares.size()));
 }
 
 }  // namespace stamarker

@@ -22,8 +22,9 @@ struct StackedModel {
 struct TileSaliency {
   std::vector<std::int32_t> spots;    // [n_own], indices into the section
   std::vector<float> saliency;        // S [n_own, n_genes] = mean over models of relu(dX)
-  std::vector<double> squares;        // [C, G] sums of t(S)^2 over the spots of a domain
-  std::vector<double> model_squares;  // [M, C, G] the same of each model's own relu(dX)
+  std::vector<std::int32_t> domains;  // [D] those that own spots have, ascending
+  std::vector<double> squares;        // [D, G] sums of t(S)^2 over the spots of a domain
+  std::vector<double> model_squares;  // [M, D, G] the same of each model's own relu(dX)
 };
 
 /// How many tiles saliency cuts a section into: a function of the section alone, never of ranks.
@@ -33,14 +34,17 @@ int saliency_tiles(int n_spots);
 Tiling saliency_tiling(const PreparedData& data);
 
 /// Saliency of a tile with Halo::attending (docs/method.md: saliency), of whose spots alone
-/// `expression` is read. `transform` log_saliency squares log(1 + S) instead of S. Depends on no
-/// other tile; not collective. Source of the method: zhanglabtools/STAMarker,
-/// stamarker/pipeline.py, compute_smaps.
+/// `expression` is read. domain: [n_spots of the section]. `transform` log_saliency squares log(1 +
+/// S) instead of S. Depends on no other tile; not collective. Source of the method:
+/// zhanglabtools/STAMarker, stamarker/pipeline.py, compute_smaps.
 TileSaliency tile_saliency(Backend& backend, const Tile& tile, const ExpressionRows& expression,
                            std::span<const StackedModel> models,
                            const AutoencoderOptions& autoencoder,
                            const ClassifierOptions& classifier,
-                           std::span<const std::int32_t> domain, int n_domains,
-                           SvgTransform transform);
+                           std::span<const std::int32_t> domain, SvgTransform transform);
+
+/// Adds the sums of a tile to those of the section, squares [C, G] and model_squares [M, C, G].
+void add_squares(const TileSaliency& tile, int n_genes, std::span<double> squares,
+                 std::span<double> model_squares);
 
 }  // namespace stamarker

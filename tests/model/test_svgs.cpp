@@ -83,10 +83,10 @@ TEST_P(GoldenSaliency, OfTheStackedModel) {
       const StackedModel model{parameters, &classifier};
       ASSERT_EQ(saliency_tiles(data.n_spots()), 1);
 
-      const TileSaliency tile = tile_saliency(
-          *backend, saliency_tiling(data).tile(0), ExpressionInMemory(data.expression),
-          std::span(&model, 1), golden_options(attention), classifier_options, domain, 4,
-          SvgTransform::identity);
+      const TileSaliency tile = tile_saliency(*backend, saliency_tiling(data).tile(0),
+                                              ExpressionInMemory(data.expression),
+                                              std::span(&model, 1), golden_options(attention),
+                                              classifier_options, domain, SvgTransform::identity);
 
       expect_close(tile.saliency, h5::read<double>(file, group + "/relu_dX"), 1e-5, group);
       double all = 0, squares = 0, of_model = 0;

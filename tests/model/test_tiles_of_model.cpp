@@ -238,7 +238,7 @@ TEST_P(SaliencyTest, IsTheGradientOfTheWinningLogits) {
 
   const TileSaliency tile =
       tile_saliency(*backend, saliency_tiling(data).tile(0), ExpressionInMemory(data.expression),
-                    std::span(&model, 1), options, how, domain, 2, SvgTransform::identity);
+                    std::span(&model, 1), options, how, domain, SvgTransform::identity);
 
   double largest = 0;
   for (const float s : tile.saliency) largest = std::max(largest, double(s));
@@ -256,6 +256,48 @@ TEST_P(SaliencyTest, IsTheGradientOfTheWinningLogits) {
     positive += got > 0;
   }
   EXPECT_GT(positive, 0);
+}
+
+TEST_P(SaliencyTest, OfTilesIsThatOfTheSection) {
+  const PreparedData data = small_section();
+  const AutoencoderOptions options = small_options(Neighbors::all, TiedUpdate::joint);
+  const std::vector<TrainerState> states{train(*backend, data, 1, options, 0, 0),
+                                         train(*backend, data, 1, options, 0, 1)};
+  Classifier classifier;
+  classifier.widths = {4, 3};
+  for (int k = 0; k < 15; ++k)
+    classifier.parameters.push_back(static_cast<float>(std::cos(k)));  // any that differ
+  std::vector<StackedModel> models;
+  for (const TrainerState& state : states) models.push_back({state.parameters, &classifier});
+  std::vector<std::int32_t> domain(132);
+  for (int i = 0; i < 132; ++i) domain[i] = i % 12 < 3 ? 2 : i / 12 < 5 ? 0 : 1;
+  const auto saliency_of = [&](const Tile& tile) {
+    return tile_saliency(*backend, tile, ExpressionInMemory(data.expression), models, options,
+                         ClassifierOptions{}, domain, SvgTransform::log_saliency);
+  };
+  const TileSaliency whole = saliency_of(saliency_tiling(data).tile(0));
+  EXPECT_EQ(whole.domains, (std::vector<std::int32_t>{0, 1, 2}));
+
+  const std::vector<double> weight(132, 1.0);
+  const auto own = bisect(data.coordinates, weight, 5);
+  Tiling tiling(data.graph, own, Halo::attending);
+  std::vector<double> squares(whole.squares.size()), model_squares(whole.model_squares.size());
+  std::size_t most = 0, least = 3;
+  for (int t = 0; t < 5; ++t) {
+    const TileSaliency tile = saliency_of(tiling.tile(t));
+    most = std::max(most, tile.domains.size());
+    least = std::min(least, tile.domains.size());
+    add_squares(tile, 30, squares, model_squares);
+    for (std::size_t i = 0; i < own[t].size(); ++i)
+      for (int g = 0; g < 30; ++g)
+        EXPECT_NEAR(tile.saliency[i * 30 + g], whole.saliency[own[t][i] * 30 + g],
+                    1e-5 * (1 + whole.saliency[own[t][i] * 30 + g]));
+  }
+  EXPECT_LT(least, most) << "all tiles have the same domains: nothing is left out";
+  for (std::size_t k = 0; k < squares.size(); ++k)
+    EXPECT_NEAR(squares[k], whole.squares[k], 1e-5 * (1 + whole.squares[k]));
+  for (std::size_t k = 0; k < model_squares.size(); ++k)
+    EXPECT_NEAR(model_squares[k], whole.model_squares[k], 1e-5 * (1 + whole.model_squares[k]));
 }
 
 INSTANTIATE_TEST_SUITE_P(On, TilesTest, ::testing::ValuesIn(available_devices()), device_name);

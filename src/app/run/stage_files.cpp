@@ -364,6 +364,7 @@ void write_tile_saliency(const std::string& path, const std::string& fingerprint
   write_stage_file(path, fingerprint, [&](hid_t file) {
     write_scalar(file, "n_tiles", n_tiles);
     h5::write(file, "spots", tile.spots);
+    h5::write(file, "domains", tile.domains);
     h5::write(file, "squares", tile.squares);
     h5::write(file, "model_squares", tile.model_squares);
     if (with_saliency)
@@ -379,6 +380,7 @@ TileSaliency read_tile_saliency(const std::string& path, bool with_saliency) {
   return read_stage_file(path, [=](hid_t file) {
     TileSaliency tile;
     tile.spots = h5::read<std::int32_t>(file, "spots");
+    tile.domains = h5::read<std::int32_t>(file, "domains");
     tile.squares = h5::read<double>(file, "squares");
     tile.model_squares = h5::read<double>(file, "model_squares");
     if (with_saliency) tile.saliency = h5::read<float>(file, "saliency");

@@ -31,9 +31,8 @@
 ///   clusters.h5                  labels [M, N]
 ///   consensus.h5                 domain [N], leaf [N], linkage [merges, 4], embedding [N, L], ...
 ///   classifiers/classifier_007.h5  widths, parameters, loss, accuracies, confusion [C, C]
-///   saliency/tile_0003.h5        n_tiles of the section, spots [n], squares [C, G], model_squares
-///   [M, C, G]; saliency [n, G]
-///                                if asked for
+///   saliency/tile_0003.h5        n_tiles of the section, spots [n], domains [D], squares [D, G],
+///                                model_squares [M, D, G]; saliency [n, G] if asked for
 namespace stamarker {
 
 /// Empty when there is no such file, or not one of ours.

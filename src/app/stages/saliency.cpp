@@ -35,7 +35,7 @@ void saliency_stage(RunContext& run) {
       if (fingerprint_of_file(file) == fingerprint) continue;
       const TileSaliency tile =
           tile_saliency(run.backend, tiling.tile(t), expression, models, config.autoencoder,
-                        config.classifier, domains.of_spot, domains.n, config.svgs.transform);
+                        config.classifier, domains.of_spot, config.svgs.transform);
       write_tile_saliency(file, fingerprint, tile, n_tiles, config.saliency.write);
       progress.at(t + 1 - tiles.begin, [&] { return fmt::format("tile {}", t); });
     }

@@ -17,14 +17,12 @@ namespace {
 
 /// The scores of the whole section, tiles added in their order.
 SvgTable read_table(const RunContext& run, int n_genes, int n_domains, int n_spots) {
-  std::vector<double> squares, model_squares;
+  const std::size_t table = static_cast<std::size_t>(n_domains) * n_genes;
+  std::vector<double> squares(table, 0), model_squares(table * run.config.models, 0);
   int n_covered = 0;
   for (const std::string& file : run.directory.files_of(Stage::saliency)) {
     const TileSaliency tile = read_tile_saliency(file, /*with_saliency=*/false);
-    squares.resize(tile.squares.size());
-    model_squares.resize(tile.model_squares.size());
-    std::ranges::transform(squares, tile.squares, squares.begin(), std::plus());
-    std::ranges::transform(model_squares, tile.model_squares, model_squares.begin(), std::plus());
+    add_squares(tile, n_genes, squares, model_squares);
     n_covered += static_cast<int>(tile.spots.size());
   }
   if (n_covered != n_spots)
