@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <csignal>
 #include <initializer_list>
 #include <thread>
@@ -9,8 +10,9 @@
 namespace stamarker {
 namespace {
 
-// A signal handler may touch nothing else.
-volatile std::sig_atomic_t was_asked = 0;
+// Written by the handler, in one thread, and read in others.
+std::atomic<int> was_asked = 0;
+static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may touch nothing else");
 
 extern "C" void ask_to_end(int /*signal*/) { was_asked = 1; }
 
