@@ -78,7 +78,7 @@ void TrainingSection::add_up(TileReduction& reduction) {
   std::vector<double> parts;
   for (const TileRange& part : content.parts) parts.push_back(sum_of(part));
   Buffer<double> sums(content.backend, std::span<const double>(parts));
-  reduction.sum(content.tree, sums.matrix(static_cast<int>(parts.size()), 1));
+  reduction.sum(content.backend, content.tree, sums.matrix(static_cast<int>(parts.size()), 1));
   content.squared_expression = sums.to_host(0, 1)[0];
 }
 
@@ -204,8 +204,8 @@ void Trainer::Memory::compute_gradient() {
   backend.gram(w.w1, s.matrix(options.n_hidden, options.n_hidden));
   const auto n_parts = static_cast<int>(section.parts.size());
   for (int k = 0; k < n_parts; ++k) set_to_sum(section.parts[k], k);
-  reduction.sum(section.tree, gradient.matrix(n_parts, static_cast<int>(n_per_place())));
-  reduction.sum(section.tree, sums.matrix(n_parts, 1));
+  reduction.sum(backend, section.tree, gradient.matrix(n_parts, static_cast<int>(n_per_place())));
+  reduction.sum(backend, section.tree, sums.matrix(n_parts, 1));
   const Matrix p = p_of(place(0));
   const GradientView g = layout.gradient(place(0).data);
   const double n = static_cast<double>(section.n_spots) * section.n_genes;

@@ -19,9 +19,14 @@ class TileReduction {
  public:
   virtual ~TileReduction() = default;
   /// parts: a row for each of this rank's parts of the tree. Row 0 becomes the sum of the parts of
-  /// all ranks, added as tree.additions() says; the other rows are left undefined.
-  virtual void sum(const TileTree& tree, DeviceMatrix<float> parts) { (void)tree, (void)parts; }
-  virtual void sum(const TileTree& tree, DeviceMatrix<double> parts) { (void)tree, (void)parts; }
+  /// all ranks, added as tree.additions() says; the other rows are left undefined. `queue` has
+  /// enqueued what writes the parts, and enqueues what reads the sum.
+  virtual void sum(Backend& queue, const TileTree& tree, DeviceMatrix<float> parts) {
+    (void)queue, (void)tree, (void)parts;
+  }
+  virtual void sum(Backend& queue, const TileTree& tree, DeviceMatrix<double> parts) {
+    (void)queue, (void)tree, (void)parts;
+  }
   /// In host memory: every element is given by one rank and 0 on the others.
   virtual void fill(std::span<float> values) { (void)values; }
 };

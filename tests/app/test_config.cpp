@@ -221,6 +221,10 @@ TEST(Config, ValidateNamesTheKey) {
   EXPECT_THAT(message({"compute.tiles=3", "compute.tile_groups=2"}),
               HasSubstr("multiple of compute.tile_groups = 2"));
   EXPECT_THAT(message({"compute.models_in_flight=-1"}), HasSubstr("must be 1 or more, or auto"));
+  EXPECT_THAT(
+      message({"compute.models_in_flight=2", "compute.tile_groups=2"}),
+      StartsWith("compute.models_in_flight = 2 (must be 1 or auto where ranks share tiles"));
+  EXPECT_EQ(message({"compute.models_in_flight=1", "compute.tile_groups=2"}), "no error");
   EXPECT_THAT(message({"compute.checkpoint_minutes=-1"}), HasSubstr("must be 0 or more"));
   EXPECT_THAT(message({"autoencoder.epochs=-1"}), HasSubstr("autoencoder.epochs = -1"));
   EXPECT_THAT(message({"prepare.n_top_genes=0"}), HasSubstr("prepare.n_top_genes = 0"));

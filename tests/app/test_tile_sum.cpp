@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <stdexcept>
 
 #include "app/run/tile_sum.hpp"
 #include "kernels/buffer.hpp"
@@ -40,7 +41,7 @@ void expect_sum_of_all_tiles(const Comm& group, Backend& backend) {
   Buffer<T> memory(backend, std::span<const T>(parts));
   TileSum sum(group, backend);
 
-  sum.sum(tree, memory.matrix(static_cast<int>(parts.size() / width), width));
+  sum.sum(backend, tree, memory.matrix(static_cast<int>(parts.size() / width), width));
 
   EXPECT_EQ(memory.to_host(0, width), sum_along_tree<T>({0, n_tiles}));
 }
@@ -54,6 +55,25 @@ TEST(TileSum, AddsAlongTheTreeOnAnyNumberOfRanks) {
     expect_sum_of_all_tiles<float>(group, *backend);
     expect_sum_of_all_tiles<double>(group, *backend);
   }
+}
+
+/// A stream of another queue would be read before it is written.
+TEST(TileSum, RefusesPartsOfAnotherQueueThanItsOwn) {
+  const Comm group(MPI_COMM_WORLD);
+  const auto own = make_backend(Device::cuda), other = make_backend(Device::cuda);
+  const TileTree tree(n_tiles, group.size());
+  const auto n_parts = tree.parts_of(group.rank()).size();
+  Buffer<float> memory(*other, n_parts * width);
+  TileSum sum(group, *own);
+  const auto add = [&](Backend& queue) {
+    sum.sum(queue, tree, memory.matrix(static_cast<int>(n_parts), width));
+  };
+
+  EXPECT_NO_THROW(add(*own));
+  if (group.size() == 1)
+    EXPECT_NO_THROW(add(*other));
+  else
+    EXPECT_THROW(add(*other), std::logic_error);
 }
 
 TEST(TileSum, FillsWhatOtherRanksHold) {

@@ -206,6 +206,11 @@ void ComputeOptions::validate() const {
   if (models_in_flight < 0)
     throw InputError(fmt::format("compute.models_in_flight = {} (must be 1 or more, or auto)",
                                  models_in_flight));
+  if (models_in_flight > 1 && tile_groups > 1)
+    throw InputError(
+        fmt::format("compute.models_in_flight = {} (must be 1 or auto where ranks share tiles, as "
+                    "compute.tile_groups = {} says)",
+                    models_in_flight, tile_groups));
   if (checkpoint_minutes < 0)
     throw InputError(
         fmt::format("compute.checkpoint_minutes = {} (must be 0 or more)", checkpoint_minutes));

@@ -28,7 +28,7 @@ struct ComputeOptions {
   int threads = 0;      // of a rank; 0: the cores it may use, shared out over the ranks of the node
   int tiles = 0;        // a section is trained in; 0: one for each rank of a tile group
   int tile_groups = 1;  // ranks that share the tiles of one section
-  int models_in_flight = 0;        // trained side by side on a rank; 0: as the device has room
+  int models_in_flight = 0;        // side by side on a rank; 0: as many as fit; 1 with tile_groups
   double checkpoint_minutes = 10;  // between saves of models in training; 0: no such saves
   EmbeddingOutput embeddings = EmbeddingOutput::none;
 

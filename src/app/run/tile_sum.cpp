@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
+
 namespace stamarker {
 namespace {
 
@@ -42,8 +44,9 @@ TileSum::TileSum(const Comm& group, Backend& queue)
       gathered_(queue.allocate(0)) {}
 
 template <class T>
-void TileSum::combine(const TileTree& tree, DeviceMatrix<T> parts) {
+void TileSum::combine(Backend& queue, const TileTree& tree, DeviceMatrix<T> parts) {
   if (group_.size() == 1) return;
+  expects(&queue == &queue_, "parts of the queue that the group's exchange works behind");
   const auto width = static_cast<std::size_t>(parts.n_cols);
   if (devices_) return combine_on_device(tree, parts);
   if (queue_.device_id().empty())
@@ -84,7 +87,7 @@ void TileSum::combine_on_device(const TileTree& tree, DeviceMatrix<T> parts) {
   queue_.add(part(0), DeviceSpan<T>(parts.data, width));
 }
 
-template void TileSum::combine(const TileTree&, DeviceMatrix<float>);
-template void TileSum::combine(const TileTree&, DeviceMatrix<double>);
+template void TileSum::combine(Backend&, const TileTree&, DeviceMatrix<float>);
+template void TileSum::combine(Backend&, const TileTree&, DeviceMatrix<double>);
 
 }  // namespace stamarker

@@ -12,16 +12,21 @@ namespace stamarker {
 /// All ways add along the same tree.
 class TileSum : public TileReduction {
  public:
-  /// Collective over the group. `queue` is that of the trainer, and outlives this.
+  /// Collective over the group. In a group of several ranks every sum is of parts of `queue`, which
+  /// outlives this; a rank alone has nothing to join, and may have any number of queues.
   TileSum(const Comm& group, Backend& queue);
 
-  void sum(const TileTree& tree, DeviceMatrix<float> parts) override { combine(tree, parts); }
-  void sum(const TileTree& tree, DeviceMatrix<double> parts) override { combine(tree, parts); }
+  void sum(Backend& queue, const TileTree& tree, DeviceMatrix<float> parts) override {
+    combine(queue, tree, parts);
+  }
+  void sum(Backend& queue, const TileTree& tree, DeviceMatrix<double> parts) override {
+    combine(queue, tree, parts);
+  }
   void fill(std::span<float> values) override { group_.sum_in_rank_order(values); }
 
  private:
   template <class T>
-  void combine(const TileTree& tree, DeviceMatrix<T> parts);
+  void combine(Backend& queue, const TileTree& tree, DeviceMatrix<T> parts);
   template <class T>
   void combine_on_device(const TileTree& tree, DeviceMatrix<T> parts);
   template <class T>
