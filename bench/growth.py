@@ -37,7 +37,7 @@ def main():
             epochs = max(1, min(20, 100000 // n_spots))
             ended = subprocess.run([arguments.program, "train", file, "--profile", profile,
                                     "--epochs", str(epochs), "--tiles", str(tiles)],
-                                   env=environment, check=True, capture_output=True, text=True)
+                                   env=environment, check=True, stdout=subprocess.PIPE, text=True)
             record = {"spots": n_spots, "profile": profile, "tiles": tiles,
                       **json.loads(ended.stdout)}
             records.append(record)

@@ -23,7 +23,7 @@ N_STARTS = 10
 
 def output_of(*command):
     found = subprocess.run([str(part) for part in command], env=with_threads(1), check=True,
-                           capture_output=True, text=True)
+                           stdout=subprocess.PIPE, text=True)
     return json.loads(found.stdout.splitlines()[-1]) if found.stdout else None
 
 

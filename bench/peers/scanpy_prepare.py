@@ -64,7 +64,7 @@ def compress(section, filter_name):
 
 def run_scanpy(section, threads):
     done = subprocess.run([sys.executable, __file__, "--scanpy", section], env=with_threads(threads), check=True,
-                          capture_output=True, text=True)
+                          stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
