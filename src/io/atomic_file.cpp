@@ -134,7 +134,14 @@ void with_shared_file(const Comm& comm, const std::string& path,
     });
   });
   File file{id};
-  work(file);
+  try {
+    work(file);
+  } catch (const InputError&) {
+    throw;  // of all ranks, which now close the file together
+  } catch (...) {
+    file.release();  // of this rank alone: to close it would wait for the others
+    throw;
+  }
   comm.together([&] { writing(path, [&] { close(std::move(file)); }); });
 }
 

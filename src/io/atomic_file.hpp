@@ -43,8 +43,9 @@ void write_file(const std::string& path, const std::function<void(hid_t file)>& 
 /// The same by all ranks of `comm` into one file. Collective. First `make` runs on rank 0 alone: it
 /// makes all groups and datasets and writes what is small; then the space of the file is reserved
 /// on the disk, so that it cannot run out later; then `write` runs on every rank and writes rows by
-/// the collective calls of h5_parallel.hpp, making nothing new. An InputError on any rank is thrown
-/// by all of them, and nothing of the file is left.
+/// the collective calls of h5_parallel.hpp, making nothing new. It throws an InputError on all
+/// ranks or on none (Comm::together); then nothing of the file is left. Any other exception leaves
+/// at once the rank that meets it, for main to end the program.
 void write_file_together(const Comm& comm, const std::string& path,
                          const std::function<void(hid_t file)>& make,
                          const std::function<void(hid_t file)>& write);

@@ -265,7 +265,8 @@ void write_large_parts(const Comm& comm, hid_t file, const ResultContents& conte
     write_matrix(comm, file, embedding_name(m), contents.embeddings[m]);
   if (!contents.next_saliency) return;
   while (true) {
-    const SaliencyRows some = contents.next_saliency();
+    SaliencyRows some;
+    comm.together([&] { some = contents.next_saliency(); });
     if (comm.max(static_cast<std::int64_t>(some.rows.size())) == 0) return;
     h5::write_row_list(comm, file, "layers/saliency", std::span<const std::int32_t>(some.rows),
                        std::span<const float>(some.values));

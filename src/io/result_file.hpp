@@ -65,7 +65,7 @@ struct ResultContents {
   std::vector<DenseBlock<float>>
       embeddings;  // M of [N, L] -> obsm/stamarker_embedding_<m>; or none
   /// Called on all ranks together, again and again until no rank has rows left: -> layers/saliency.
-  /// May communicate. Empty (on all ranks): no such layer.
+  /// Must not communicate; may throw InputError on any rank. Empty (on all ranks): no such layer.
   std::function<SaliencyRows()> next_saliency;
 
   // Filled on rank 0, not looked at elsewhere.
@@ -92,7 +92,7 @@ void fill_prepared(const PreparedData& prepared, Block rows, const SparseRows& c
 /// carried over from the input, then all ranks write the large matrices by rows. The values do not
 /// depend on the number of ranks or on how rows are dealt out.
 /// Returns, on rank 0, one line for each part of the input that could not be carried over.
-/// Throws InputError on all ranks alike: no space, no permission.
+/// Throws InputError on all ranks alike: no space, no permission, one of next_saliency.
 std::vector<std::string> write_result(const Comm& comm, const std::string& path,
                                       const ResultContents& contents);
 

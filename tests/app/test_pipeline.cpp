@@ -239,6 +239,31 @@ TEST_F(Pipeline, InterruptedRunSavesAllModelsInFlight) {
   expect_same_results("whole", "cut");
 }
 
+/// Of two ranks the second has the only tile.
+TEST_F(Pipeline, DamagedSaliencyOfOneRankIsOneLineOnAll) {
+  const std::vector<std::string> with_saliency{"saliency.write=true"};
+  ASSERT_EQ(run("run", with_saliency).exit_code, 0);
+  const fs::path tile = scratch_ / "run/saliency/tile_0000.h5";
+  const auto change = [&](const std::function<void(hid_t)>& work) {
+    const h5::File file{H5Fopen(tile.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+    h5::check(H5Ldelete(file, "saliency", H5P_DEFAULT));
+    work(file);
+  };
+  const auto expect_refused = [&](const std::string& message) {
+    const Outcome outcome = run("run", with_saliency, 2, "svgs", {"--overwrite"});
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_EQ(outcome.n_error_lines(), 1) << outcome.error;
+    EXPECT_THAT(outcome.error, HasSubstr("run/saliency/tile_0000.h5"));
+    EXPECT_THAT(outcome.error, HasSubstr(message));
+    EXPECT_FALSE(fs::exists(result("run").string() + ".partial"));
+  };
+
+  change([](hid_t file) { h5::write(file, "saliency", std::vector<float>(7)); });
+  expect_refused("holds 7 values of saliency");
+  change([](hid_t) {});
+  expect_refused("saliency");
+}
+
 TEST_F(Pipeline, SaysHowTheLossWentDown) {
   const Outcome outcome = run("run");
 

@@ -206,6 +206,24 @@ TEST(WriteFileTogether, KeepsTheOldFileAndLeavesNothingElseWhenOneRankFails) {
   EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
 }
 
+/// The last rank leaves while the others still wait for it in a collective call.
+TEST(WriteFileTogether, AnExceptionOfOneRankDoesNotWaitForTheOthers) {
+  const Comm world(MPI_COMM_WORLD);
+  const Scratch scratch(world);
+  const bool is_last = world.rank() == world.size() - 1;
+
+  EXPECT_THROW(
+      h5::write_file_together(
+          world, scratch / "file.h5", [&](hid_t file) { h5::create_rows<float>(file, "x", {1}); },
+          [&](hid_t) {
+            if (!is_last) world.barrier();
+            throw std::runtime_error("not an InputError");
+          }),
+      std::runtime_error);
+
+  if (is_last) world.barrier();
+}
+
 TEST(WriteFileTogether, RefusesAFolderThatIsNotThere) {
   const Comm world(MPI_COMM_WORLD);
   const Scratch scratch(world);

@@ -67,6 +67,32 @@ TEST(ResultFile, HoldsTheMatricesWhateverTheNumberOfRanks) {
   EXPECT_EQ(h5::read_strings(file, "obs/_index"), known.spot_names);
 }
 
+TEST(ResultFile, SaliencyThatOneRankCannotReadIsAnErrorOfAllAndKeepsTheOldResult) {
+  const Comm world(MPI_COMM_WORLD);
+  const Scratch scratch(world);
+  world.on_root([&] { write_section(scratch / "in.h5ad", section()); });
+  test::SampleResult sample({scratch / "in.h5ad", "X", "spatial", ""});
+  write_result(world, scratch / "out.h5ad", sample.contents(world, /*with_saliency=*/false));
+  ResultContents contents = sample.contents(world, /*with_saliency=*/true);
+  contents.next_saliency = [&, whole = contents.next_saliency, n = 0]() mutable {
+    if (n++ == 3 && world.rank() == world.size() - 1) throw InputError("tile 3 is damaged");
+    return whole();
+  };
+
+  try {
+    write_result(world, scratch / "out.h5ad", contents);
+    ADD_FAILURE() << "no error on rank " << world.rank();
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(), "tile 3 is damaged");
+  }
+
+  world.barrier();
+  EXPECT_FALSE(std::filesystem::exists(scratch / "out.h5ad.partial"));
+  const h5::File kept = h5::open_to_read(scratch / "out.h5ad");
+  EXPECT_FALSE(h5::exists(kept, "layers/saliency"));
+  EXPECT_EQ(h5::read_strings(kept, "obs/_index"), sample.prepared().spot_names);
+}
+
 TEST(ResultFile, InputThatIsGoneCostsItsOwnPartsOnly) {
   const Comm world(MPI_COMM_WORLD);
   const Scratch scratch(world);

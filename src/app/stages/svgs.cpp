@@ -85,12 +85,18 @@ RunRecord make_record(const RunContext& run, const ConsensusFile& found, PeakMem
 }
 
 /// The saliency of this rank's tiles, one at a time.
-std::function<SaliencyRows()> saliency_reader(const RunContext& run) {
+std::function<SaliencyRows()> saliency_reader(const RunContext& run, int n_genes) {
   const std::vector<std::string> files = run.directory.files_of(Stage::saliency);
   const Block mine = block_of(run.world.rank(), run.world.size(), static_cast<int>(files.size()));
-  return [files, mine, next = mine.begin]() mutable -> SaliencyRows {
+  return [files, mine, n_genes, next = mine.begin]() mutable -> SaliencyRows {
     if (next == mine.end) return {};
-    TileSaliency tile = read_tile_saliency(files[next++], /*with_saliency=*/true);
+    const std::string& file = files[next++];
+    TileSaliency tile = read_tile_saliency(file, /*with_saliency=*/true);
+    if (tile.saliency.size() != tile.spots.size() * static_cast<std::size_t>(n_genes))
+      throw InputError(
+          fmt::format("{} (holds {} values of saliency for {} spots x {} genes; run `stamarker "
+                      "saliency` again)",
+                      file, tile.saliency.size(), tile.spots.size(), n_genes));
     return {std::move(tile.spots), std::move(tile.saliency)};
   };
 }
@@ -156,7 +162,7 @@ void svgs_stage(RunContext& run) {
   contents.labels = {rows.begin, run.config.models, mine.labels};
   for (const std::vector<float>& embedding : mine.embeddings)
     contents.embeddings.push_back({rows.begin, n_latent, embedding});
-  if (run.config.saliency.write) contents.next_saliency = saliency_reader(run);
+  if (run.config.saliency.write) contents.next_saliency = saliency_reader(run, data.n_genes());
 
   SvgTable table;
   run.world.on_root([&] {
