@@ -27,7 +27,7 @@ InputCounts::InputCounts(const Comm& comm, InputOptions options)
   n_spots_ = static_cast<int>(sizes[1]);
   n_genes_ = static_cast<int>(sizes[2]);
   if (sizes[0] == 1)
-    comm_.together([&] { input::reading_input(options_, [&] { open_h5ad(); }); });
+    comm_.together([&] { input::reading_input(options_.path, [&] { open_h5ad(); }); });
   else
     share_out();
 }
@@ -90,7 +90,7 @@ void InputCounts::visit(const Visitor& work) {
                       }};
   };
   comm_.together([&] {
-    input::reading_input(options_, [&] {
+    input::reading_input(options_.path, [&] {
       if (rows_)
         visit_blocks(rows_->mine().begin, rows_->mine().end, read, work);
       else

@@ -33,10 +33,14 @@ std::vector<std::string> gene_names(hid_t file, const InputOptions& options);  /
 InputShape h5ad_shape(const InputOptions& options);                   // h5ad.cpp
 InputShape tenx_shape(const std::filesystem::path& file);             // tenx.cpp
 InputShape matrix_market_shape(const std::filesystem::path& folder);  // matrix_market.cpp
+/// The files that the format reads; it opens no other. Throws InputError: one is missing.
+std::vector<std::filesystem::path> tenx_files(const std::filesystem::path& file);  // tenx.cpp
+std::vector<std::filesystem::path> matrix_market_files(
+    const std::filesystem::path& folder);  // matrix_market.cpp
 /// Any format. Throws InputError, also for what a format did not foresee.
 Loaded load(const InputOptions& options, Part part);  // read_input.cpp
 /// Runs `read`; any failure becomes an InputError that names the input.
-void reading_input(const InputOptions& options, const std::function<void()>& read);
+void reading_input(const std::string& path, const std::function<void()>& read);
 
 /// Where a path of the configuration leads.
 struct Source {
@@ -46,14 +50,16 @@ struct Source {
 /// Throws InputError: missing, or nothing in it that can be read.
 Source find_source(const std::string& path);  // read_input.cpp
 
+/// Space Ranger's table of positions for a matrix in the folder `near`: in near/spatial,
+/// near/../spatial or near itself. Empty if there is none.
+std::filesystem::path find_tissue_positions(const std::filesystem::path& near);
+/// The same. Throws InputError if there is none.
+std::filesystem::path tissue_positions(const std::filesystem::path& near);
+
 /// Gives a 10x matrix its places: rows of the tissue positions are matched by barcode, spots
 /// outside the tissue are dropped (by `data` and `annotations` alike), array_row and array_col are
-/// added to obs. `near` is the folder of the matrix; the file is looked for in near/spatial,
-/// near/../spatial and near itself. Throws InputError: no such file, barcodes without a place.
-void add_tissue_positions(const std::filesystem::path& near, Part part, Loaded& loaded);
-
-/// Whether add_tissue_positions would find its file.
-bool has_tissue_positions(const std::filesystem::path& near);
+/// added to obs. Throws InputError: barcodes without a place.
+void add_tissue_positions(const std::filesystem::path& path, Part part, Loaded& loaded);
 
 /// Keeps the genes of type "Gene Expression" if var tells types (feature_types).
 void keep_gene_expression(Part part, Loaded& loaded);

@@ -32,17 +32,40 @@ fs::path needed(const fs::path& folder, std::initializer_list<const char*> names
       fmt::format("{} holds matrix.mtx, but no {}[.gz]", folder.string(), *names.begin()));
 }
 
-std::vector<std::string> read_barcodes(const fs::path& folder) {
+/// What is read of a folder: of the two tables of places, the one that is not empty.
+struct Files {
+  fs::path matrix, barcodes, features, tissue_positions, coordinates;
+};
+
+Files files_in(const fs::path& folder) {
+  Files files{.matrix = plain_or_gzip(folder, "matrix.mtx"),
+              .barcodes = needed(folder, {"barcodes.tsv"}),
+              .features = needed(folder, {"features.tsv", "genes.tsv"}),
+              .tissue_positions = find_tissue_positions(folder),
+              .coordinates = {}};
+  if (!files.tissue_positions.empty()) return files;
+  for (const char* name : {"coordinates.csv", "coordinates.tsv"})
+    if (files.coordinates.empty()) files.coordinates = plain_or_gzip(folder, name);
+  if (files.coordinates.empty())
+    throw InputError(
+        folder.string() +
+        " tells no places: neither spatial/tissue_positions.csv (or "
+        "tissue_positions_list.csv) there or one folder up, nor coordinates.csv (name, "
+        "x, y)");
+  return files;
+}
+
+std::vector<std::string> read_barcodes(const fs::path& path) {
   std::vector<std::string> names;
-  for (auto& row : read_table(needed(folder, {"barcodes.tsv"}))) names.push_back(row.front());
+  for (auto& row : read_table(path)) names.push_back(row.front());
   return names;
 }
 
 /// features.tsv: id, name, type; genes.tsv: id, name; one column alone: the name.
-Frame read_features(const fs::path& folder) {
+Frame read_features(const fs::path& path) {
   Frame var;
   std::vector<std::string> ids, types;
-  for (auto& row : read_table(needed(folder, {"features.tsv", "genes.tsv"}))) {
+  for (auto& row : read_table(path)) {
     ids.push_back(row.front());
     var.index.push_back(row.size() > 1 ? row[1] : row[0]);
     if (row.size() > 2) types.push_back(row[2]);
@@ -171,37 +194,34 @@ InputShape matrix_market_shape(const fs::path& folder) {
   return {entries.n_cols, entries.n_rows, entries.n_entries};
 }
 
+std::vector<fs::path> matrix_market_files(const fs::path& folder) {
+  const Files files = files_in(folder);
+  return {files.matrix, files.barcodes, files.features,
+          files.tissue_positions.empty() ? files.coordinates : files.tissue_positions};
+}
+
 Loaded load_matrix_market(const fs::path& folder, Part part) {
+  const Files files = files_in(folder);
   Loaded loaded;
   Frame& obs = loaded.annotations.obs;
   Frame& var = loaded.annotations.var;
-  obs.index = read_barcodes(folder);
-  var = read_features(folder);
+  obs.index = read_barcodes(files.barcodes);
+  var = read_features(files.features);
   if (part != Part::annotations) {
-    const fs::path path = plain_or_gzip(folder, "matrix.mtx");
-    const Entries entries = read_entries(path);
+    const Entries entries = read_entries(files.matrix);
     if (entries.n_rows != var.n_rows() || entries.n_cols != obs.n_rows())
       throw InputError(fmt::format("{} is {} x {}, but there are {} features and {} barcodes",
-                                   path.string(), entries.n_rows, entries.n_cols, var.n_rows(),
-                                   obs.n_rows()));
-    loaded.data.counts = rows_of_spots(entries, path.string());
+                                   files.matrix.string(), entries.n_rows, entries.n_cols,
+                                   var.n_rows(), obs.n_rows()));
+    loaded.data.counts = rows_of_spots(entries, files.matrix.string());
     loaded.data.spot_names = obs.index;
     loaded.data.gene_names = var.index;
   }
   keep_gene_expression(part, loaded);
-  fs::path table;
-  for (const char* name : {"coordinates.csv", "coordinates.tsv"})
-    if (table.empty()) table = plain_or_gzip(folder, name);
-  if (!has_tissue_positions(folder) && table.empty())
-    throw InputError(
-        folder.string() +
-        " tells no places: neither spatial/tissue_positions.csv (or "
-        "tissue_positions_list.csv) there or one folder up, nor coordinates.csv (name, "
-        "x, y)");
-  if (has_tissue_positions(folder)) {
-    add_tissue_positions(folder, part, loaded);
+  if (!files.tissue_positions.empty()) {
+    add_tissue_positions(files.tissue_positions, part, loaded);
   } else if (part != Part::annotations) {
-    add_coordinates(table, loaded.data);
+    add_coordinates(files.coordinates, loaded.data);
     loaded.data.section.assign(obs.index.size(), 0);
     loaded.data.section_names = {"section"};
   }

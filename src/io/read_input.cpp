@@ -115,21 +115,21 @@ input::Loaded load_any(const InputOptions& options, input::Part part) {
 
 }  // namespace
 
-void input::reading_input(const InputOptions& options, const std::function<void()>& read) {
+void input::reading_input(const std::string& path, const std::function<void()>& read) {
   try {
     read();
   } catch (const LibraryError& error) {
     throw InputError(
-        fmt::format("{} cannot be read: damaged or truncated ({})", options.path, error.what()));
+        fmt::format("{} cannot be read: damaged or truncated ({})", path, error.what()));
   } catch (const fs::filesystem_error& error) {
-    throw InputError(fmt::format("{} cannot be read ({})", options.path, error.what()));
+    throw InputError(fmt::format("{} cannot be read ({})", path, error.what()));
   }
 }
 
 input::Loaded input::load(const InputOptions& options, Part part) {
   options.validate();
   Loaded loaded;
-  reading_input(options, [&] { loaded = load_any(options, part); });
+  reading_input(options.path, [&] { loaded = load_any(options, part); });
   return loaded;
 }
 
@@ -148,7 +148,7 @@ void InputOptions::validate() const {
 InputShape read_shape(const InputOptions& options) {
   options.validate();
   InputShape shape;
-  input::reading_input(options, [&] {
+  input::reading_input(options.path, [&] {
     const Source source = input::find_source(options.path);
     switch (source.kind) {
       case Source::Kind::h5ad:
@@ -175,6 +175,25 @@ Dataset read_input(const InputOptions& options) {
 
 Annotations read_annotations(const InputOptions& options) {
   return input::load(options, input::Part::annotations).annotations;
+}
+
+std::vector<fs::path> input_files(const std::string& path) {
+  std::vector<fs::path> files;
+  input::reading_input(path, [&] {
+    const Source source = input::find_source(path);
+    switch (source.kind) {
+      case Source::Kind::h5ad:
+        files = {source.path};
+        break;
+      case Source::Kind::tenx_h5:
+        files = input::tenx_files(source.path);
+        break;
+      case Source::Kind::matrix_market:
+        files = input::matrix_market_files(source.path);
+        break;
+    }
+  });
+  return files;
 }
 
 bool is_anndata_file(const std::string& path) {

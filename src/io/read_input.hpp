@@ -1,5 +1,7 @@
 #pragma once
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "data/dataset.hpp"
 #include "io/frame.hpp"
@@ -47,6 +49,10 @@ struct Annotations {
   std::vector<std::string> left_out;
 };
 Annotations read_annotations(const InputOptions& options);
+
+/// The files that read_input and read_annotations open for this path, all of them, in an order that
+/// does not depend on names. Throws InputError: missing, or nothing in it that can be read.
+std::vector<std::filesystem::path> input_files(const std::string& path);
 
 /// Whether the input is an AnnData file, so that its obsm and uns can be carried over.
 bool is_anndata_file(const std::string& path);

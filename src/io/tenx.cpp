@@ -37,6 +37,10 @@ InputShape tenx_shape(const std::filesystem::path& file_path) {
   return {shape[1], shape[0], static_cast<std::int64_t>(h5::n_values(group, "data"))};
 }
 
+std::vector<std::filesystem::path> tenx_files(const std::filesystem::path& file) {
+  return {file, tissue_positions(file.parent_path())};
+}
+
 Loaded load_tenx_h5(const std::filesystem::path& file_path, Part part) {
   const h5::File file = h5::open_to_read(file_path);
   const std::string path = file_path.string();
@@ -73,7 +77,7 @@ Loaded load_tenx_h5(const std::filesystem::path& file_path, Part part) {
     loaded.data.gene_names = var.index;
   }
   keep_gene_expression(part, loaded);
-  add_tissue_positions(file_path.parent_path(), part, loaded);
+  add_tissue_positions(tissue_positions(file_path.parent_path()), part, loaded);
   return loaded;
 }
 

@@ -22,13 +22,6 @@ struct Position {
   double pixel_row = 0, pixel_col = 0;
 };
 
-fs::path positions_file(const fs::path& near) {
-  for (const fs::path& folder : {near / "spatial", near / ".." / "spatial", near})
-    for (const char* name : {"tissue_positions.csv", "tissue_positions_list.csv"})
-      if (fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
-  return {};
-}
-
 /// With a header since Space Ranger 2 (tissue_positions.csv), without one before; told by the
 /// second field, a number in every line but a header.
 std::unordered_map<std::string, Position> read_positions(const fs::path& path) {
@@ -59,17 +52,24 @@ std::unordered_map<std::string, Position> read_positions(const fs::path& path) {
 
 }  // namespace
 
-bool has_tissue_positions(const fs::path& near) { return !positions_file(near).empty(); }
+fs::path find_tissue_positions(const fs::path& near) {
+  for (const fs::path& folder : {near / "spatial", near / ".." / "spatial", near})
+    for (const char* name : {"tissue_positions.csv", "tissue_positions_list.csv"})
+      if (fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
+  return {};
+}
 
-void add_tissue_positions(const fs::path& near, Part part, Loaded& loaded) {
-  const fs::path path = positions_file(near);
-  if (path.empty()) {
-    const bool is_parquet = fs::exists(near / "spatial" / "tissue_positions.parquet") ||
-                            fs::exists(near / ".." / "spatial" / "tissue_positions.parquet");
-    throw InputError(fmt::format(
-        "{}: no spatial/tissue_positions.csv or tissue_positions_list.csv there or one folder up{}",
-        near.string(), is_parquet ? " (a .parquet is there: convert it to .csv)" : ""));
-  }
+fs::path tissue_positions(const fs::path& near) {
+  fs::path path = find_tissue_positions(near);
+  if (!path.empty()) return path;
+  const bool is_parquet = fs::exists(near / "spatial" / "tissue_positions.parquet") ||
+                          fs::exists(near / ".." / "spatial" / "tissue_positions.parquet");
+  throw InputError(fmt::format(
+      "{}: no spatial/tissue_positions.csv or tissue_positions_list.csv there or one folder up{}",
+      near.string(), is_parquet ? " (a .parquet is there: convert it to .csv)" : ""));
+}
+
+void add_tissue_positions(const fs::path& path, Part part, Loaded& loaded) {
   const auto positions = read_positions(path);
   Frame& obs = loaded.annotations.obs;
   std::vector<std::int32_t> kept;

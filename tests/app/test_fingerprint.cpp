@@ -1,16 +1,21 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <ostream>
 #include <set>
 
 #include "app/program.hpp"
 #include "app/run/fingerprint.hpp"
 #include "app/run/log.hpp"
 #include "app/run/run_context.hpp"
+#include "base/error.hpp"
+#include "io/atomic_file.hpp"
+#include "io/h5.hpp"
 
 namespace stamarker {
 namespace {
 
+using test::read_text;
 using test::Scratch;
 using test::write_text;
 
@@ -61,27 +66,105 @@ TEST(Checksum, IsFnv1a) {
   EXPECT_EQ(checksum.hex(), "85944171f73967e8");
 }
 
-TEST(InputChecksum, SeesEveryFileThatIsReadAndNoOther) {
+/// A kind of input: what input.path names, the files that are read for it, and others about it.
+struct Layout {
+  std::string name, path;
+  std::vector<std::string> read, not_read;
+
+  /// ctest lists the case by its name instead of its bytes.
+  friend void PrintTo(const Layout& layout, std::ostream* out) { *out << layout.name; }
+};
+
+std::vector<Layout> layouts() {
+  return {
+      {"AnnData", "a.h5ad", {"a.h5ad"}, {"b.h5ad", "spatial/tissue_positions.csv"}},
+      {"TenxBesideSpatial",
+       "a.h5",
+       {"a.h5", "spatial/tissue_positions.csv"},
+       {"tissue_positions.csv", "spatial/tissue_positions_list.csv", "b.h5"}},
+      {"TenxBelowSpatial",
+       "m/a.h5",
+       {"m/a.h5", "spatial/tissue_positions_list.csv.gz"},
+       {"m/spatial/scalefactors.csv"}},
+      {"TenxBesidePositions", "a.h5", {"a.h5", "tissue_positions_list.csv"}, {"matrix.mtx"}},
+      {"TenxOfAnotherEnding", "a.hdf5", {"a.hdf5", "spatial/tissue_positions.csv"}, {}},
+      {"SampleWithOuts",
+       "sample",
+       {"sample/outs/filtered_feature_bc_matrix.h5", "sample/outs/spatial/tissue_positions.csv"},
+       {"sample/outs/raw_feature_bc_matrix.h5", "sample/outs/spatial/tissue_hires_image.png",
+        "sample/outs/analysis/clusters.csv"}},
+      {"SampleWithOutsOfMatrixMarket",
+       "sample",
+       {"sample/outs/filtered_feature_bc_matrix/matrix.mtx",
+        "sample/outs/filtered_feature_bc_matrix/barcodes.tsv",
+        "sample/outs/filtered_feature_bc_matrix/features.tsv",
+        "sample/outs/spatial/tissue_positions.csv"},
+       {"sample/outs/filtered_feature_bc_matrix/genes.tsv",
+        "sample/outs/filtered_feature_bc_matrix/coordinates.csv"}},
+      {"MatrixMarketBelowSpatial",
+       "m",
+       {"m/matrix.mtx.gz", "m/barcodes.tsv.gz", "m/genes.tsv.gz", "spatial/tissue_positions.csv"},
+       {"matrix.mtx"}},
+      {"MatrixMarketWithCoordinates",
+       "m",
+       {"m/matrix.mtx", "m/barcodes.tsv", "m/features.tsv", "m/coordinates.tsv"},
+       {"m/notes.csv"}},
+  };
+}
+
+/// An HDF5 file that is an AnnData file or 10x matrix at first sight, or some text.
+void write_input_file(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  std::filesystem::create_directories(path.parent_path());
+  if (name.find(".h5") == std::string::npos && !name.ends_with(".hdf5"))
+    return write_text(path, name);
+  h5::write_file(path.string(), [&](hid_t file) {
+    for (const char* group : {"obs", "var"})
+      if (name.ends_with(".h5ad")) h5::make_group(file, group);
+    if (name.ends_with(".h5ad")) return;
+    h5::make_group(file, "matrix");
+    h5::write_strings(file, "matrix/barcodes", {"A-1"});
+  });
+}
+
+class InputLayouts : public ::testing::TestWithParam<Layout> {};
+
+TEST_P(InputLayouts, ChecksumSeesEveryFileThatIsReadAndNoOther) {
   const Scratch scratch;
-  const std::string folder = scratch.path().string();
-  std::filesystem::create_directory(scratch / "spatial");
-  write_text(scratch / "matrix.mtx", "1");
-  write_text(scratch / "spatial/tissue_positions.csv", "2");
-  const std::string before = input_checksum(folder);
+  const Layout& layout = GetParam();
+  for (const auto& names : {layout.read, layout.not_read})
+    for (const std::string& name : names) write_input_file(scratch / name);
+  const auto checksum = [&] { return input_checksum((scratch / layout.path).string()); };
+  const std::string before = checksum();
+  const auto after_a_change_of = [&](const std::string& name) {
+    const std::string contents = read_text(scratch / name);
+    write_text(scratch / name, contents + "more");
+    const std::string changed = checksum();
+    write_text(scratch / name, contents);
+    return changed;
+  };
 
-  write_text(scratch / "spatial/tissue_hires_image.png", "3");
-  const std::string with_image = input_checksum(folder);
-  write_text(scratch / "spatial/tissue_positions.csv", "4");
+  for (const std::string& name : layout.read) EXPECT_NE(after_a_change_of(name), before) << name;
+  for (const std::string& name : layout.not_read)
+    EXPECT_EQ(after_a_change_of(name), before) << name;
+  EXPECT_EQ(checksum(), before);
+}
+INSTANTIATE_TEST_SUITE_P(Of, InputLayouts, ::testing::ValuesIn(layouts()),
+                         [](const auto& tested) { return tested.param.name; });
 
-  EXPECT_EQ(with_image, before);
-  EXPECT_NE(input_checksum(folder), before);
-  EXPECT_THROW(input_checksum(folder + "/none"), InputError);
+TEST(InputChecksum, WantsAnInput) {
+  const Scratch scratch;
+
+  EXPECT_THROW(input_checksum((scratch / "none").string()), InputError);
+  EXPECT_THROW(input_checksum(scratch.path().string()), InputError);
 }
 
 TEST(InputChecksum, SeesEveryBitOfALargeFile) {
   const Scratch scratch;
   std::string bytes((std::size_t{1} << 22) + 77, '\0');  // more than a block, no whole words
   std::set<std::string> seen;
+  for (const char* name : {"barcodes.tsv", "features.tsv", "coordinates.csv"})
+    write_text(scratch / name, "x");
   const auto add = [&] {
     write_text(scratch / "matrix.mtx", bytes);
     seen.insert(input_checksum(scratch.path().string()));

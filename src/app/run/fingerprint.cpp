@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "io/read_input.hpp"
 
 namespace stamarker {
 namespace {
@@ -60,29 +61,6 @@ void add_file(Checksum& checksum, const fs::path& file) {
   checksum.add(fmt::format("{} {:x}\n", size, fmt::join(words, " ")));
 }
 
-/// Of the kinds that are read: matrices and tables, not images, alignments or unfiltered matrices.
-bool is_data_file(const fs::path& file) {
-  const std::string name = file.filename().string();
-  if (name.starts_with("raw_") || name.starts_with("molecule_info")) return false;
-  return std::ranges::any_of(
-      std::array{".h5", ".mtx", ".mtx.gz", ".tsv", ".tsv.gz", ".csv", ".csv.gz"},
-      [&](const char* ending) { return name.ends_with(ending); });
-}
-
-std::vector<fs::path> data_files_of(const fs::path& folder, int depth) {
-  std::vector<fs::path> files;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
-    if (entry.is_regular_file(ignored) && is_data_file(entry.path())) files.push_back(entry.path());
-    if (depth > 0 && entry.is_directory(ignored)) {
-      const auto below = data_files_of(entry.path(), depth - 1);
-      files.insert(files.end(), below.begin(), below.end());
-    }
-  }
-  std::ranges::sort(files);
-  return files;
-}
-
 }  // namespace
 
 void Checksum::add(std::string_view bytes) {
@@ -95,20 +73,8 @@ void Checksum::add(std::string_view bytes) {
 std::string Checksum::hex() const { return fmt::format("{:016x}", value_); }
 
 std::string input_checksum(const std::string& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored))
-    throw InputError(fmt::format("input.path = {} (no such file)", path));
   Checksum checksum;
-  if (fs::is_directory(path, ignored)) {
-    for (const fs::path& file : data_files_of(path, /*depth=*/1)) add_file(checksum, file);
-    return checksum.hex();
-  }
-  add_file(checksum, path);
-  if (path.ends_with(".h5")) {  // of 10x: the positions lie beside it or one folder up
-    const fs::path folder = fs::absolute(path).parent_path();
-    for (const fs::path& place : {folder, folder.parent_path()})
-      for (const fs::path& file : data_files_of(place / "spatial", 0)) add_file(checksum, file);
-  }
+  for (const fs::path& file : input_files(path)) add_file(checksum, file);
   return checksum.hex();
 }
 

@@ -18,8 +18,8 @@ class Checksum {
   std::uint64_t value_ = 14695981039346656037u;
 };
 
-/// Of the contents of the input: the file, with the tables of positions beside a 10x matrix, or
-/// the matrices and tables of a folder. Throws InputError: missing, unreadable.
+/// Of the contents of all files that reading the input opens (input_files). Throws InputError:
+/// missing, unreadable.
 std::string input_checksum(const std::string& path);
 
 /// What the result of each stage depends on, in one word: the options of the stage, those of the
