@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.hpp"
 
@@ -31,24 +32,34 @@ Column categorical_column(std::string name, std::vector<std::int32_t> codes,
 }
 
 bool is_missing(const Column& column, std::size_t row) {
-  if (!column.missing.empty()) return column.missing[row] == Flag::yes;
-  return column.categories && std::get<std::vector<std::int32_t>>(column.values)[row] < 0;
+  if (!column.missing.empty() && column.missing[row] == Flag::yes) return true;
+  return std::visit(
+      [&](const auto& all) {
+        using Element = typename std::remove_cvref_t<decltype(all)>::value_type;
+        if constexpr (std::is_floating_point_v<Element>) return std::isnan(all[row]);
+        if constexpr (std::is_same_v<Element, std::int32_t>)
+          return column.categories.has_value() && all[row] < 0;
+        return false;
+      },
+      column.values);
 }
 
 Column as_categorical(const Column& column) {
   if (column.categories) return column;
   return std::visit(
       [&](const auto& all) {
-        std::remove_cvref_t<decltype(all)> distinct(all);
+        std::remove_cvref_t<decltype(all)> distinct;
+        for (std::size_t i = 0; i < all.size(); ++i)
+          if (!is_missing(column, i)) distinct.push_back(all[i]);
         std::sort(distinct.begin(), distinct.end());
         distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
         std::vector<std::int32_t> codes;
         codes.reserve(all.size());
-        for (const auto& value : all)
-          codes.push_back(static_cast<std::int32_t>(
-              std::lower_bound(distinct.begin(), distinct.end(), value) - distinct.begin()));
-        for (std::size_t i = 0; i < column.missing.size(); ++i)
-          if (column.missing[i] == Flag::yes) codes[i] = -1;
+        for (std::size_t i = 0; i < all.size(); ++i) {
+          const auto at = std::lower_bound(distinct.begin(), distinct.end(), all[i]);
+          codes.push_back(is_missing(column, i) ? -1
+                                                : static_cast<std::int32_t>(at - distinct.begin()));
+        }
         Column result{column.name, std::move(codes)};
         result.categories = std::move(distinct);
         return result;

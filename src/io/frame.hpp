@@ -36,9 +36,10 @@ struct Column {
 Column categorical_column(std::string name, std::vector<std::int32_t> codes,
                           std::vector<std::string> categories);
 
-/// Whether row `row` has no value.
+/// Whether row `row` has no value: it is marked missing, has code -1 or is no number (NaN).
 bool is_missing(const Column& column, std::size_t row);
-/// The column itself if it is categorical, else one whose categories are its sorted values.
+/// The column itself if it is categorical, else one whose categories are its sorted values and
+/// whose codes are -1 where a value is missing.
 Column as_categorical(const Column& column);
 
 /// A table of spots (obs) or genes (var), as a pandas DataFrame with text as its index.

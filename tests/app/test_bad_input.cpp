@@ -82,6 +82,21 @@ std::vector<BadInput> bad_inputs() {
                     d.spot_names[3] = "spot_0000003";
                     d.coordinates.values[6] = std::numeric_limits<double>::quiet_NaN();
                   }),
+      {"SpotWithoutASection",
+       {"input.path=bad.h5ad", "input.batch_key=slice"},
+       "input.batch_key = slice (spot 3 has no value there)",
+       [](const fs::path& folder) {
+         Dataset data = small_section();
+         Frame obs;
+         std::vector<float> slice;
+         for (int i = 0; i < data.n_spots(); ++i) {
+           obs.index.push_back(std::to_string(i));
+           slice.push_back(i % 4 == 3 ? std::numeric_limits<float>::quiet_NaN()
+                                      : static_cast<float>(i % 2));
+         }
+         obs.set({"slice", slice});
+         write_section((folder / "bad.h5ad").string(), data, obs);
+       }},
       bad_section("NaNCounts", "bad.h5ad",
                   [](Dataset& d) { d.counts.value[7] = std::numeric_limits<float>::quiet_NaN(); }),
       bad_section("NegativeCounts", "bad.h5ad", [](Dataset& d) { d.counts.value[7] = -1; }),

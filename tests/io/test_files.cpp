@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 
 #include "io/anndata_frame.hpp"
 #include "io/anndata_matrix.hpp"
@@ -121,6 +122,22 @@ TEST_F(Files, RowsOfAFrameKeepTheirValues) {
   EXPECT_EQ(some.index, (std::vector<std::string>{"c", "b"}));
   EXPECT_TRUE(some.columns[0].values == Values(std::vector<float>{3, 0}));
   EXPECT_EQ(some.columns[0].missing, (std::vector<Flag>{Flag::no, Flag::yes}));
+}
+
+TEST(Frame, SortedValuesBecomeCategoriesAndMissingOnesNone) {
+  constexpr float none = std::numeric_limits<float>::quiet_NaN();
+  const auto codes_of = [](const Column& column) {
+    return std::get<std::vector<std::int32_t>>(column.values);
+  };
+
+  const Column numbers = as_categorical({"x", std::vector<float>{none, 7, 2, none, 2, 7, none}});
+  const Column masked = as_categorical({"y", std::vector<std::string>{"b", "", "a"},
+                                        std::vector<Flag>{Flag::no, Flag::yes, Flag::no}});
+
+  EXPECT_EQ(codes_of(numbers), (std::vector<std::int32_t>{-1, 1, 0, -1, 0, 1, -1}));
+  EXPECT_EQ(as_texts(*numbers.categories), (std::vector<std::string>{"2", "7"}));
+  EXPECT_EQ(codes_of(masked), (std::vector<std::int32_t>{1, -1, 0}));
+  EXPECT_EQ(as_texts(*masked.categories), (std::vector<std::string>{"a", "b"}));
 }
 
 TEST_F(Files, ACompressedMatrixIsBroughtIntoOrder) {
