@@ -118,6 +118,8 @@ Examples:
   stamarker info runs/section/result.h5ad)";
 
 constexpr const char* compare_footer = R"(
+Spots without a value in the column or in obs/stamarker are left out.
+
 Examples:
   stamarker compare runs/section/result.h5ad --truth ground_truth
   stamarker compare runs/quickstart/result.h5ad --truth domain --genes svg_of)";
@@ -138,6 +140,10 @@ void print_comparison(const std::string& file, const std::string& annotation,
   }
   fmt::print("adjusted Rand index over {} annotated spots: {:.4f}\n", found.n_annotated,
              found.adjusted_rand_index);
+  if (found.n_not_annotated > 0)
+    fmt::print("left out: {} spots that are not annotated\n", found.n_not_annotated);
+  if (found.n_without_domain > 0)
+    fmt::print("left out: {} annotated spots without a domain\n", found.n_without_domain);
   if (has_genes) fmt::print("mean AUROC of known SVGs: {:.4f}\n", found.mean_auroc);
 }
 

@@ -4,10 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <numeric>
+#include <ranges>
 
 #include "cluster/consensus.hpp"
 #include "io/h5.hpp"
@@ -18,57 +20,35 @@ namespace {
 
 constexpr double not_known = std::numeric_limits<double>::quiet_NaN();
 
-/// A column of text as codes into its names, in the order of the categories or of the alphabet.
-struct Coded {
-  std::vector<std::int32_t> codes;
-  std::vector<std::string> names;
-};
-
-std::vector<std::string> as_text(const Values& values) {
-  return std::visit(
-      [](const auto& all) {
-        std::vector<std::string> text;
-        for (const auto& value : all) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(value)>, Flag>)
-            text.emplace_back(value == Flag::yes ? "True" : "False");
-          else
-            text.push_back(fmt::format("{}", value));
-        }
-        return text;
-      },
-      values);
-}
-
-Coded coded(const Column& column) {
-  Coded result;
-  if (column.categories) {
-    result.names = as_text(*column.categories);
-    std::visit(
-        [&](const auto& codes) {
-          if constexpr (std::is_integral_v<typename std::decay_t<decltype(codes)>::value_type>)
-            for (const auto code : codes) result.codes.push_back(static_cast<std::int32_t>(code));
-        },
-        column.values);
-    return result;
-  }
-  const std::vector<std::string> text = as_text(column.values);
-  result.names = text;
-  std::ranges::sort(result.names);
-  result.names.erase(std::unique(result.names.begin(), result.names.end()), result.names.end());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto name = std::ranges::lower_bound(result.names, text[i]) - result.names.begin();
-    const bool is_missing = !column.missing.empty() && column.missing[i] == Flag::yes;
-    result.codes.push_back(is_missing ? -1 : static_cast<std::int32_t>(name));
-  }
-  return result;
-}
-
-Coded column_of(const Frame& frame, const std::string& name, const std::string& where) {
-  if (const Column* column = frame.find(name)) return coded(*column);
+/// The column as a categorical one.
+Column column_of(const Frame& frame, const std::string& name, const std::string& where) {
+  if (const Column* column = frame.find(name)) return as_categorical(*column);
   std::vector<std::string> names;
   for (const Column& column : frame.columns) names.push_back(column.name);
   throw InputError(
       fmt::format("{}/{} is missing (there is: {})", where, name, fmt::join(names, ", ")));
+}
+
+const std::vector<std::int32_t>& codes_of(const Column& categorical) {
+  return std::get<std::vector<std::int32_t>>(categorical.values);
+}
+
+/// varm/stamarker_score, [n_genes, n_domains].
+std::vector<double> read_score(const std::string& path, std::size_t n_genes,
+                               std::size_t n_domains) {
+  const h5::File file = h5::open_to_read(path);
+  const char* name = "varm/stamarker_score";
+  if (!h5::exists(file, name))
+    throw InputError(fmt::format("{}: {} is missing; run `stamarker svgs` first", path, name));
+  const std::vector<std::int64_t> shape = h5::shape_of(file, name);
+  if (!std::ranges::equal(shape, std::array{n_genes, n_domains}, std::ranges::equal_to(), {},
+                          [](std::size_t n) { return static_cast<std::int64_t>(n); }))
+    throw InputError(
+        fmt::format("{}: {} has shape ({}), {} genes x {} domains of obs/stamarker expected; "
+                    "compare the result "
+                    "as `stamarker` wrote it",
+                    path, name, fmt::join(shape, ", "), n_genes, n_domains));
+  return h5::read<double>(file, name);
 }
 
 DomainMatch match_of(const ComparedSection& section, std::int32_t annotated) {
@@ -77,7 +57,7 @@ DomainMatch match_of(const ComparedSection& section, std::int32_t annotated) {
   DomainMatch match;
   match.annotated = section.annotated_names[static_cast<std::size_t>(annotated)];
   for (std::size_t i = 0; i < section.annotation.size(); ++i)
-    if (section.annotation[i] == annotated) {
+    if (section.annotation[i] == annotated && section.domain[i] >= 0) {
       ++match.n_spots;
       ++shared[static_cast<std::size_t>(section.domain[i])];
     }
@@ -122,11 +102,16 @@ double area_under_curve(std::span<const double> score, std::span<const std::uint
 Comparison compare(const ComparedSection& section) {
   Comparison result;
   std::vector<std::int32_t> annotated, found;
-  for (std::size_t i = 0; i < section.annotation.size(); ++i)
-    if (section.annotation[i] >= 0) {
+  for (std::size_t i = 0; i < section.annotation.size(); ++i) {
+    if (section.annotation[i] < 0) {
+      ++result.n_not_annotated;
+    } else if (section.domain[i] < 0) {
+      ++result.n_without_domain;
+    } else {
       annotated.push_back(section.annotation[i]);
       found.push_back(section.domain[i]);
     }
+  }
   result.n_annotated = static_cast<int>(annotated.size());
   result.adjusted_rand_index = adjusted_rand_index(annotated, found);
 
@@ -149,27 +134,31 @@ ComparedSection read_compared(const std::string& path, const std::string& annota
   InputOptions input;
   input.path = path;
   const Annotations tables = read_annotations(input);
-  const Coded known = column_of(tables.obs, annotation, path + ": obs");
-  const Coded found = column_of(tables.obs, "stamarker", path + ": obs");
+  const Column known = column_of(tables.obs, annotation, path + ": obs");
+  const Column found = column_of(tables.obs, "stamarker", path + ": obs");
   ComparedSection section;
-  section.annotation = known.codes;
-  section.annotated_names = known.names;
-  section.domain = found.codes;
-  section.domain_names = found.names;
+  section.annotation = codes_of(known);
+  section.annotated_names = as_texts(*known.categories);
+  section.domain = codes_of(found);
+  section.domain_names = as_texts(*found.categories);
+  const auto has_both = [&](std::size_t i) {
+    return section.annotation[i] >= 0 && section.domain[i] >= 0;
+  };
+  if (std::ranges::none_of(std::views::iota(std::size_t{0}, section.domain.size()), has_both))
+    throw InputError(
+        fmt::format("{}: no spot has a value in obs/{} and in obs/stamarker", path, annotation));
   if (gene_annotation.empty()) return section;
 
-  const Coded genes = column_of(tables.var, gene_annotation, path + ": var");
+  const Column genes = column_of(tables.var, gene_annotation, path + ": var");
+  const std::vector<std::string> names = as_texts(*genes.categories);
   std::map<std::string, std::int32_t> index_of;
-  for (std::size_t k = 0; k < known.names.size(); ++k)
-    index_of[known.names[k]] = static_cast<std::int32_t>(k);
-  for (const std::int32_t code : genes.codes) {
-    const auto name = code < 0 ? index_of.end() : index_of.find(genes.names[std::size_t(code)]);
+  for (std::size_t k = 0; k < section.annotated_names.size(); ++k)
+    index_of[section.annotated_names[k]] = static_cast<std::int32_t>(k);
+  for (const std::int32_t code : codes_of(genes)) {
+    const auto name = code < 0 ? index_of.end() : index_of.find(names[std::size_t(code)]);
     section.gene_annotation.push_back(name == index_of.end() ? -1 : name->second);
   }
-  const h5::File file = h5::open_to_read(path);
-  if (!h5::exists(file, "varm/stamarker_score"))
-    throw InputError(path + ": varm/stamarker_score is missing; run `stamarker svgs` first");
-  section.score = h5::read<double>(file, "varm/stamarker_score");
+  section.score = read_score(path, section.gene_annotation.size(), section.domain_names.size());
   return section;
 }
 
