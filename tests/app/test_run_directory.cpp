@@ -3,6 +3,8 @@
 
 #include "app/pipeline_fixture.hpp"
 #include "app/run/run_directory.hpp"
+#include "app/run/stage_files.hpp"
+#include "io/atomic_file.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -53,6 +55,55 @@ TEST(RunDirectory, HoldsNoFilesOfAStageButThoseItsStagesName) {
 
   EXPECT_FALSE(fs::exists(directory.model(7)));
   EXPECT_TRUE(fs::exists(scratch / "models/model_best.h5"));
+}
+
+/// A bug or a lack of memory is no reason to delete the file.
+TEST(StageFiles, AreDamagedOnlyWhereTheirContentsAre) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "SKIPPED: AddressSanitizer ends the program at so large an allocation";
+#endif
+  const Scratch scratch;
+  const std::string path = (scratch / "model_000.h5").string();
+  h5::write_file(path, [](hid_t file) {
+    const hsize_t n = hsize_t{1} << 50, chunk = 1024;  // more than any memory, none of it stored
+    const h5::Space space{H5Screate_simple(1, &n, nullptr)};
+    const h5::Properties chunked{H5Pcreate(H5P_DATASET_CREATE)};
+    h5::check(H5Pset_chunk(chunked, 1, &chunk));
+    const h5::DataSet loss{
+        H5Dcreate2(file, "loss", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, chunked, H5P_DEFAULT)};
+  });
+
+  EXPECT_THROW(read_model_losses(path), std::bad_alloc);
+  EXPECT_THROW(read_model_embedding(path), InputError);
+}
+
+TEST_F(Pipeline, StageAfterAnUnfinishedOneNamesItAndLeavesItsFilesAlone) {
+  const auto expect_unfinished = [&](const std::string& command, const std::string& message) {
+    const Outcome refused = run("run", {}, 2, command);
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_EQ(refused.n_error_lines(), 1) << refused.error;
+    EXPECT_THAT(refused.error, HasSubstr(message));
+  };
+  ASSERT_EQ(run("run").exit_code, 0);
+  const fs::path folder = scratch_ / "run";
+
+  fs::remove(folder / "classifiers/classifier_001.h5");
+  expect_unfinished("saliency",
+                    "stage classify is unfinished (2 of 3 classifiers); run "
+                    "`stamarker classify --resume` first");
+  fs::rename(folder / "clusters.h5", folder / "clusters/model_000.h5");
+  expect_unfinished("consensus", "stage cluster is unfinished; run `stamarker cluster --resume`");
+  {  // as a model in training is saved
+    const h5::File model{
+        H5Fopen((folder / "models/model_000.h5").c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+    h5::check(H5Ldelete(model, "embedding", H5P_DEFAULT));
+  }
+  fs::remove(folder / "models/model_002.h5");
+  expect_unfinished("cluster",
+                    "stage train is unfinished (1 of 3 models); run "
+                    "`stamarker train --resume` first");
+  ASSERT_EQ(run("run", {}, 0, "train", {"--resume"}).exit_code, 0);
+  EXPECT_TRUE(contents_of(folder / "models/model_000.h5").contains("embedding"));
 }
 
 TEST_F(Pipeline, RunInTheFolderOfTheDataKeepsTheUsersFiles) {

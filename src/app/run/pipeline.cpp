@@ -5,14 +5,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 
 #include "app/config/config_value.hpp"
 #include "app/run/interruption.hpp"
 #include "app/run/log.hpp"
 #include "app/run/machine.hpp"
 #include "app/run/memory_plan.hpp"
-#include "app/run/stage_files.hpp"
 #include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
 #include "app/version/version.hpp"
@@ -67,45 +65,13 @@ Device device_of(const Comm& world, const ComputeOptions& options, Log& log) {
   return Device::cpu;
 }
 
-/// Whether the stage's files are all there with the right fingerprint. On root alone.
-bool is_finished(const RunContext& run, Stage stage) {
-  const RunDirectory& directory = run.directory;
-  const auto is_there = [&](const std::string& file) {
-    return std::filesystem::exists(file) && is_current(directory, run.fingerprints, stage, file);
-  };
-  const auto all_there = [&](int n, auto file_of) {
-    for (int k = 0; k < n; ++k)
-      if (!is_there(file_of(k))) return false;
-    return true;
-  };
-  const int n_models = run.config.models;
-  switch (stage) {
-    case Stage::prepare:
-      return is_there(directory.prepared());
-    case Stage::train:
-      return all_there(n_models, [&](int m) {
-        const std::string file = directory.model(m);
-        return is_there(file) && is_complete_model(file) ? file : "";
-      });
-    case Stage::cluster:
-      return is_there(directory.clusters());
-    case Stage::consensus:
-      return is_there(directory.consensus());
-    case Stage::classify:
-      return all_there(n_models, [&](int m) { return directory.classifier(m); });
-    case Stage::saliency:
-      return is_there(directory.saliency_tile(0)) &&
-             all_there(read_n_saliency_tiles(directory.saliency_tile(0)),
-                       [&](int t) { return directory.saliency_tile(t); });
-    case Stage::svgs:
-      return is_there(directory.result());
-  }
-  return false;
-}
-
+/// Whether the stage's files are all there with the right fingerprint. Collective.
 bool agreed_finished(const RunContext& run, Stage stage) {
   int finished = 0;
-  run.world.on_root([&] { finished = is_finished(run, stage) ? 1 : 0; });
+  run.world.on_root([&] {
+    const StageFiles files = count_files(run.directory, run.fingerprints, run.config.models, stage);
+    finished = files.are_complete() ? 1 : 0;
+  });
   return run.world.max(finished) == 1;
 }
 

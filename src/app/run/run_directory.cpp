@@ -77,6 +77,13 @@ constexpr NumberedFiles model_files{"models", "model_"}, label_files{"clusters",
     classifier_files{"classifiers", "classifier_"}, saliency_files{"saliency", "tile_"};
 constexpr std::array all_numbered_files{model_files, label_files, classifier_files, saliency_files};
 
+/// Whether a file of `stage` carries the stage's fingerprint.
+bool is_current(const RunDirectory& directory, const Fingerprints& fingerprints, Stage stage,
+                const std::string& file) {
+  if (stage != Stage::svgs) return fingerprint_of_file(file) == fingerprints.of(stage);
+  return file != directory.result() || fingerprint_of_result(file) == fingerprints.of(stage);
+}
+
 bool any_file(const RunDirectory& directory, Stage stage) {
   return !directory.files_of(stage).empty();
 }
@@ -85,6 +92,18 @@ bool all_current(const RunDirectory& directory, const Fingerprints& fingerprints
   return std::ranges::all_of(directory.files_of(stage), [&](const std::string& file) {
     return is_current(directory, fingerprints, stage, file);
   });
+}
+
+/// Of a stage that a later one needs.
+void check_finished(const RunDirectory& directory, const Fingerprints& fingerprints, int n_models,
+                    Stage stage) {
+  const StageFiles files = count_files(directory, fingerprints, n_models, stage);
+  if (files.are_complete()) return;
+  const std::string how_far =
+      files.n_all > 1 ? fmt::format(" ({} of {} {})", files.n_done, files.n_all, files.what) : "";
+  throw InputError(
+      fmt::format("output = {}: stage {} is unfinished{}; run `stamarker {} --resume` first",
+                  directory.path(), name_of(stage), how_far, name_of(stage)));
 }
 
 }  // namespace
@@ -183,10 +202,42 @@ void RunDirectory::discard_if_new() {
   if (std::exchange(is_new_, false)) fs::remove_all(path_, ignored);
 }
 
-bool is_current(const RunDirectory& directory, const Fingerprints& fingerprints, Stage stage,
-                const std::string& file) {
-  if (stage != Stage::svgs) return fingerprint_of_file(file) == fingerprints.of(stage);
-  return file != directory.result() || fingerprint_of_result(file) == fingerprints.of(stage);
+StageFiles count_files(const RunDirectory& directory, const Fingerprints& fingerprints,
+                       int n_models, Stage stage) {
+  const auto is_there = [&](const std::string& file) {
+    std::error_code ignored;
+    return fs::exists(file, ignored) && is_current(directory, fingerprints, stage, file);
+  };
+  const auto one = [&](const std::string& file) { return StageFiles{is_there(file) ? 1 : 0}; };
+  const auto count = [](int n, const char* what, auto is_done) {
+    StageFiles files{0, n, what};
+    for (int k = 0; k < n; ++k) files.n_done += is_done(k) ? 1 : 0;
+    return files;
+  };
+  switch (stage) {
+    case Stage::prepare:
+      return one(directory.prepared());
+    case Stage::train:
+      return count(n_models, "models", [&](int m) {
+        return is_there(directory.model(m)) && is_complete_model(directory.model(m));
+      });
+    case Stage::cluster:
+      return one(directory.clusters());
+    case Stage::consensus:
+      return one(directory.consensus());
+    case Stage::classify:
+      return count(n_models, "classifiers",
+                   [&](int m) { return is_there(directory.classifier(m)); });
+    case Stage::saliency: {
+      const std::vector<std::string> tiles = directory.files_of(stage);
+      if (tiles.empty() || !is_there(tiles.front())) return {};
+      return count(read_n_saliency_tiles(tiles.front()), "tiles",
+                   [&](int t) { return is_there(directory.saliency_tile(t)); });
+    }
+    case Stage::svgs:
+      return one(directory.result());
+  }
+  throw std::logic_error("a stage without files");
 }
 
 void check_directory(const RunDirectory& directory, const Config& config,
@@ -199,7 +250,11 @@ void check_directory(const RunDirectory& directory, const Config& config,
       throw InputError(
           fmt::format("output = {} (has no results of stage {}; run `stamarker {}` first)",
                       directory.path(), name_of(stage), name_of(stage)));
-    if ((may_replace && !is_before) || all_current(directory, fingerprints, stage)) continue;
+    if (may_replace && !is_before) continue;
+    if (all_current(directory, fingerprints, stage)) {
+      if (is_before) check_finished(directory, fingerprints, config.models, stage);
+      continue;
+    }
     throw InputError(fmt::format(
         "output = {} (holds {}; {})", directory.path(), difference_of(directory, config),
         is_before ? fmt::format("run `stamarker {}` with this configuration first", name_of(stage))

@@ -62,14 +62,21 @@ struct StageRange {
   bool holds(Stage stage) const { return first <= stage && stage <= last; }
 };
 
-/// Whether a file of `stage` carries the stage's fingerprint.
-bool is_current(const RunDirectory& directory, const Fingerprints& fingerprints, Stage stage,
-                const std::string& file);
+/// How many of the files that a stage leaves are there, whole and with its fingerprint.
+struct StageFiles {
+  int n_done = 0, n_all = 1;
+  const char* what = "files";  // models, classifiers, tiles
+
+  bool are_complete() const { return n_done == n_all; }
+};
+/// Throws InputError: a file is damaged.
+StageFiles count_files(const RunDirectory& directory, const Fingerprints& fingerprints,
+                       int n_models, Stage stage);
 
 /// Throws InputError when the directory cannot be used so: it is a file, cannot be written, holds
 /// results of another configuration (naming the key that differs) or input from the first stage
-/// on, holds an unfinished run that nobody said to continue, or lacks what the stages before the
-/// first one leave. Changes nothing.
+/// on, holds an unfinished run that nobody said to continue, or lacks some of what the stages
+/// before the first one leave. Changes nothing.
 void check_directory(const RunDirectory& directory, const Config& config,
                      const Fingerprints& fingerprints, Existing existing, StageRange stages);
 

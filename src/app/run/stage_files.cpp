@@ -45,10 +45,15 @@ void write_stage_file(const std::string& path, const std::string& fingerprint,
 /// Runs `read` on the open file; a damaged file becomes an InputError that says what to do.
 template <class Read>
 auto read_open_file(const std::string& path, hid_t file, Read read) {
+  const auto damaged = [&](const std::exception& error) {
+    return InputError(path + " (damaged: " + error.what() + "; delete it and run its stage again)");
+  };
   try {
     return read(file);
-  } catch (const std::exception& error) {
-    throw InputError(path + " (damaged: " + error.what() + "; delete it and run its stage again)");
+  } catch (const InputError& error) {
+    throw damaged(error);
+  } catch (const LibraryError& error) {
+    throw damaged(error);
   }
 }
 
