@@ -2,6 +2,7 @@
 #include <nccl.h>
 
 #include <cstring>
+#include <exception>
 #include <type_traits>
 
 #include "base/error.hpp"
@@ -18,6 +19,7 @@ struct Nccl {
       function<decltype(&ncclGetUniqueId)>("ncclGetUniqueId");
   decltype(&ncclCommInitRank) init_rank = function<decltype(&ncclCommInitRank)>("ncclCommInitRank");
   decltype(&ncclCommDestroy) destroy = function<decltype(&ncclCommDestroy)>("ncclCommDestroy");
+  decltype(&ncclCommAbort) abort = function<decltype(&ncclCommAbort)>("ncclCommAbort");
   decltype(&ncclGroupStart) group_start = function<decltype(&ncclGroupStart)>("ncclGroupStart");
   decltype(&ncclGroupEnd) group_end = function<decltype(&ncclGroupEnd)>("ncclGroupEnd");
   decltype(&ncclBroadcast) broadcast = function<decltype(&ncclBroadcast)>("ncclBroadcast");
@@ -26,8 +28,8 @@ struct Nccl {
 
   bool is_there() const {
     return get_unique_id != nullptr && init_rank != nullptr && destroy != nullptr &&
-           group_start != nullptr && group_end != nullptr && broadcast != nullptr &&
-           error_string != nullptr;
+           abort != nullptr && group_start != nullptr && group_end != nullptr &&
+           broadcast != nullptr && error_string != nullptr;
   }
 
  private:
@@ -54,7 +56,14 @@ class NcclGroup : public DeviceGroup {
     std::memcpy(&unique, id.data(), sizeof unique);
     check_nccl(nccl().init_rank(&comm_, n_ranks, unique, rank));
   }
-  ~NcclGroup() override { nccl().destroy(comm_); }
+  // ncclCommDestroy waits for ranks of the machine that may still be amid a sum which an error here
+  // has left.
+  ~NcclGroup() override {
+    if (std::uncaught_exceptions() > 0)
+      nccl().abort(comm_);
+    else
+      nccl().destroy(comm_);
+  }
   NcclGroup(const NcclGroup&) = delete;
   NcclGroup& operator=(const NcclGroup&) = delete;
 

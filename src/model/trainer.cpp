@@ -122,6 +122,7 @@ struct Trainer::Memory {
         epochs_done(backend, 1) {
     moments.clear();
     epochs_done.clear();
+    reduction.reserve(section.tree, n_per_place() * sizeof(float));
   }
 
   std::size_t gram_size() const { return std::size_t(options.n_hidden) * options.n_hidden; }

@@ -18,6 +18,9 @@ namespace stamarker {
 class TileReduction {
  public:
   virtual ~TileReduction() = default;
+  /// Acquires what sums over `tree` of rows of up to n_bytes take, so that sum() acquires no more.
+  /// Not collective, so that a rank's failure is its own.
+  virtual void reserve(const TileTree& tree, std::size_t n_bytes) { (void)tree, (void)n_bytes; }
   /// parts: a row for each of this rank's parts of the tree. Row 0 becomes the sum of the parts of
   /// all ranks, added as tree.additions() says; the other rows are left undefined. `queue` has
   /// enqueued what writes the parts, and enqueues what reads the sum.

@@ -126,5 +126,39 @@ TEST_F(GpuProgram, SaysThatNoCutFitsWhereTheExpressionAloneIsTooLarge) {
   EXPECT_THAT(refused.error, HasSubstr("compute.tile_groups"));
 }
 
+/// Of two ranks that share tiles one runs out of memory: before training, of which both are told,
+/// or within an epoch, while the other waits for its part of the gradient.
+TEST_F(GpuProgram, MemoryOfOneTileRankThatRunsOutEndsAllWithAdvice) {
+  ASSERT_EQ(run_program(folder_.path(), {"prepare", "run.yaml"}).exit_code, 0);
+  const auto with_last_ranks = [&](long device_bytes) {
+    std::filesystem::remove_all(folder_ / "run" / "models");
+    return run_with_last_rank_apart(folder_.path(),
+                                    {"train", "run.yaml", "--set", "compute.tile_groups=2", "--set",
+                                     "compute.tiles=2", "--set", "models=1"},
+                                    2, "STM_DEVICE_BYTES=" + std::to_string(device_bytes), 60);
+  };
+  long too_little = 300'000, enough = 8'000'000;
+  ASSERT_EQ(with_last_ranks(too_little).exit_code, 2);
+  ASSERT_EQ(with_last_ranks(enough).exit_code, 0);
+
+  Outcome within_an_epoch;
+  while (within_an_epoch.exit_code == 0 && enough - too_little > 1000) {
+    const long tried = (too_little + enough) / 2;
+    const Outcome outcome = with_last_ranks(tried);
+    if (outcome.exit_code == 0) {
+      enough = tried;
+      continue;
+    }
+    EXPECT_THAT(outcome.error, HasSubstr("would fit")) << tried;
+    if (outcome.exit_code == 2)
+      too_little = tried;
+    else
+      within_an_epoch = outcome;
+  }
+
+  EXPECT_EQ(within_an_epoch.exit_code, 1);
+  EXPECT_THAT(within_an_epoch.error, HasSubstr("rank 1: GPU memory: compute.device = cuda ("));
+}
+
 }  // namespace
 }  // namespace stamarker::test

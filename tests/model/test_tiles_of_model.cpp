@@ -166,6 +166,35 @@ TEST_P(TrainerTest, ContinuesFromACheckpointToTheSameBits) {
   EXPECT_EQ(second.state().loss, whole.loss);
 }
 
+/// Notes what was reserved, and fails where a sum takes more.
+class CountedReduction : public TileReduction {
+ public:
+  void reserve(const TileTree&, std::size_t n_bytes) override { reserved_ = n_bytes; }
+  void sum(Backend&, const TileTree&, DeviceMatrix<float> parts) override { count(parts); }
+  void sum(Backend&, const TileTree&, DeviceMatrix<double> parts) override { count(parts); }
+  int n_sums() const { return n_sums_; }
+
+ private:
+  template <class T>
+  void count(DeviceMatrix<T> parts) {
+    EXPECT_LE(static_cast<std::size_t>(parts.n_cols) * sizeof(T), reserved_);
+    ++n_sums_;
+  }
+  std::size_t reserved_ = 0;
+  int n_sums_ = 0;
+};
+
+TEST_P(TrainerTest, ReservesWhatItsSumsTake) {
+  const TrainingSection section(*backend, small_section(), 3);
+  CountedReduction reduction;
+  Trainer trainer(*backend, section, small_options(Neighbors::all, TiedUpdate::split), 0, 0,
+                  reduction);
+
+  trainer.enqueue(1);
+
+  EXPECT_EQ(reduction.n_sums(), 2);
+}
+
 TEST_P(TrainerTest, GradientIsTheSlopeOfTheLoss) {
   const PreparedData data = small_section();
   AutoencoderOptions options = small_options(Neighbors::all, TiedUpdate::joint);

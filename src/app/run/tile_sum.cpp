@@ -35,6 +35,10 @@ std::unique_ptr<DeviceGroup> group_of_devices(const Comm& group, Backend& queue)
   return join_group(queue, id, group.rank(), group.size());
 }
 
+std::size_t n_parts_of_all(const TileTree& tree) {
+  return std::accumulate(tree.n_parts().begin(), tree.n_parts().end(), std::size_t{0});
+}
+
 }  // namespace
 
 TileSum::TileSum(const Comm& group, Backend& queue)
@@ -42,6 +46,14 @@ TileSum::TileSum(const Comm& group, Backend& queue)
       queue_(queue),
       devices_(group_of_devices(group, queue)),
       gathered_(queue.allocate(0)) {}
+
+void TileSum::reserve(const TileTree& tree, std::size_t n_bytes) {
+  if (!devices_) return;
+  const std::size_t n_all = n_bytes * n_parts_of_all(tree);
+  if (n_all <= n_gathered_bytes_) return;
+  gathered_ = queue_.allocate(n_all);
+  n_gathered_bytes_ = n_all;
+}
 
 template <class T>
 void TileSum::combine(Backend& queue, const TileTree& tree, DeviceMatrix<T> parts) {
@@ -74,11 +86,7 @@ void TileSum::combine_on_device(const TileTree& tree, DeviceMatrix<T> parts) {
   const auto width = static_cast<std::size_t>(parts.n_cols);
   std::vector<std::size_t> n_bytes;
   for (const int n : tree.n_parts()) n_bytes.push_back(n * width * sizeof(T));
-  const std::size_t n_all = std::accumulate(n_bytes.begin(), n_bytes.end(), std::size_t{0});
-  if (n_all > n_gathered_bytes_) {
-    gathered_ = queue_.allocate(n_all);
-    n_gathered_bytes_ = n_all;
-  }
+  reserve(tree, width * sizeof(T));
   T* all = static_cast<T*>(gathered_.get());
   devices_->all_gather(parts.data, n_bytes, all);
   const auto part = [&](int k) { return DeviceSpan<T>(all + k * width, width); };

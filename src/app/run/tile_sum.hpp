@@ -16,6 +16,7 @@ class TileSum : public TileReduction {
   /// outlives this; a rank alone has nothing to join, and may have any number of queues.
   TileSum(const Comm& group, Backend& queue);
 
+  void reserve(const TileTree& tree, std::size_t n_bytes) override;
   void sum(Backend& queue, const TileTree& tree, DeviceMatrix<float> parts) override {
     combine(queue, tree, parts);
   }

@@ -42,8 +42,11 @@ class GroupTraining {
   /// Trains what is not trained yet; ends early, with everything saved, when asked to.
   void train_all() {
     std::vector<int> waiting;
-    for (int m = models_.end; m-- > models_.begin;)
-      if (!file_is_current(m) || !is_complete_model(run_.directory.model(m))) waiting.push_back(m);
+    group_.together([&] {
+      for (int m = models_.end; m-- > models_.begin;)
+        if (!file_is_current(m) || !is_complete_model(run_.directory.model(m)))
+          waiting.push_back(m);
+    });
     if (waiting.empty()) return;
     n_done_ = models_.size() - static_cast<int>(waiting.size());
     group_.together([&] {
@@ -54,13 +57,15 @@ class GroupTraining {
         make_flights(static_cast<int>(waiting.size()));
       });
     });
-    section_->add_up(sum_);
+    or_end_job([&] { section_->add_up(sum_); });
     while (true) {
       group_.together([&] { or_advise([&] { launch(waiting); }); });
       if (!is_any_in_flight()) break;
-      or_advise([&] { advance(); });
-      for (Flight& flight : flights_)
-        if (flight.trainer && flight.trainer->is_done()) finish(flight);
+      or_end_job([&] {
+        advance();
+        for (Flight& flight : flights_)
+          if (flight.trainer && flight.trainer->is_done()) finish(flight);
+      });
       const Due due = what_is_due();
       if (due == Due::nothing) continue;
       for (Flight& flight : flights_)
@@ -95,12 +100,28 @@ class GroupTraining {
     try {
       work();
     } catch (const OutOfDeviceMemory& error) {
-      const std::int64_t n_entries =
-          PreparedExpression(run_.directory.prepared()).row_start().back();
-      throw error.advising(what_fits_on_device(SectionSize(data_, n_entries), run_.config,
-                                               run_.plan,
-                                               static_cast<double>(free_at_first_.value_or(0))));
+      throw InputError(advised(error));
     }
+  }
+
+  /// The same for work amid which the ranks of the group sum: where one of them runs out of memory
+  /// the others wait for it in the sum and cannot be told, so that the error must end the job.
+  void or_end_job(const std::function<void()>& work) const {
+    try {
+      work();
+    } catch (const OutOfDeviceMemory& error) {
+      if (group_.size() == 1) throw InputError(advised(error));
+      throw LibraryError("GPU memory", advised(error));
+    }
+  }
+
+  std::string advised(const OutOfDeviceMemory& error) const {
+    const PreparedExpression expression(run_.directory.prepared());
+    const SectionSize size(data_, expression.row_start().back());
+    return error
+        .advising(what_fits_on_device(size, run_.config, run_.plan,
+                                      static_cast<double>(free_at_first_.value_or(0))))
+        .what();
   }
 
   bool is_any_in_flight() const {

@@ -8,7 +8,8 @@ namespace stamarker {
 /// with everything saved, when a rank of the group is asked to end. `data`: run.tables().
 /// Collective over `group`, the ranks of the model group, and communicates with no others. Throws
 /// InputError on all ranks of the group alike where a loss is no number, a file cannot be written,
-/// or a device's memory does not suffice, with what would.
+/// or a device's memory does not suffice, with what would; where that shows within an epoch of a
+/// group of several ranks, LibraryError on one of them, which must end the job.
 void train_models_of_group(RunContext& run, const Comm& group, const PreparedData& data);
 
 }  // namespace stamarker
