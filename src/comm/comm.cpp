@@ -112,6 +112,41 @@ void Comm::together(const std::function<void()>& work) const {
   agree(failure);
 }
 
+// Messages without content, of which all that is looked at is whether one is there. Collectives
+// cannot serve: they wait for every rank, and some work on for hours.
+constexpr int failure_tag = 1;
+
+bool Others::have_failed() const {
+  int is_there = 0;
+  check_mpi(MPI_Iprobe(MPI_ANY_SOURCE, failure_tag, comm_, &is_there, MPI_STATUS_IGNORE));
+  return is_there != 0;
+}
+
+std::vector<MPI_Request> Comm::tell_others_of_failure() const {
+  std::vector<MPI_Request> requests(size_, MPI_REQUEST_NULL);
+  for (int r = 0; r < size_; ++r)
+    if (r != rank_) check_mpi(MPI_Isend(nullptr, 0, MPI_CHAR, r, failure_tag, comm_, &requests[r]));
+  return requests;
+}
+
+void Comm::together_in_steps(const std::function<void(const Others& others)>& work) const {
+  std::string failure;
+  std::vector<MPI_Request> told;
+  try {
+    work(Others(comm_));
+  } catch (const InputError& error) {
+    failure = error.what();
+    told = tell_others_of_failure();
+  }
+  const char has_failed = told.empty() ? 0 : 1;
+  const std::vector<char> failed = all_gather(std::span(&has_failed, 1));
+  for (int r = 0; r < size_; ++r)
+    if (failed[r] != 0 && r != rank_)
+      check_mpi(MPI_Recv(nullptr, 0, MPI_CHAR, r, failure_tag, comm_, MPI_STATUS_IGNORE));
+  check_mpi(MPI_Waitall(static_cast<int>(told.size()), told.data(), MPI_STATUSES_IGNORE));
+  agree(failure);
+}
+
 void Comm::on_root(const std::function<void()>& work) const {
   together([&] {
     if (rank_ == 0) work();

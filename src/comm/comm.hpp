@@ -61,6 +61,18 @@ constexpr Block block_of(int rank, int n_ranks, int n_items) {
 /// n as an MPI count. Throws where it would wrap.
 int as_count(std::size_t n);
 
+/// To ranks that work each by itself (Comm::together_in_steps), the other ranks.
+class Others {
+ public:
+  /// Whether the work has failed on one of them. Not collective; looks at what has arrived.
+  bool have_failed() const;
+
+ private:
+  friend class Comm;
+  explicit Others(MPI_Comm comm) : comm_(comm) {}
+  MPI_Comm comm_;
+};
+
 /// A group of ranks. Move-only; owns its communicator. Every member function but rank(), size()
 /// and get() is collective: all ranks of the group call it, in the same order.
 class Comm {
@@ -110,8 +122,12 @@ class Comm {
   /// InputError with the message of the lowest failing rank, so that none is left waiting.
   void agree(const std::string& failure) const;
   /// Runs `work` on every rank; when it throws InputError on any of them, all throw that.
-  /// `work` itself must not communicate.
+  /// `work` does not communicate over this group. It may over parts of it (split), where the ranks
+  /// of a part agree on failures themselves: they throw InputError all or none.
   void together(const std::function<void()>& work) const;
+  /// The same for work that takes long: where it throws, the other ranks are told at once. Between
+  /// its steps it asks others.have_failed(), and if so saves what it has and returns.
+  void together_in_steps(const std::function<void(const Others& others)>& work) const;
   /// Runs `work` on rank 0 alone; when it throws InputError there, all ranks throw that.
   void on_root(const std::function<void()>& work) const;
 
@@ -123,6 +139,7 @@ class Comm {
     int all = 0;
   };
   Lengths lengths_of(std::size_t n_mine) const;
+  std::vector<MPI_Request> tell_others_of_failure() const;
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1;
 };

@@ -138,12 +138,17 @@ Outcome run_program(const fs::path& folder, const std::vector<std::string>& argu
   return finish(folder, status);
 }
 
-Outcome run_with_last_rank_apart(const fs::path& folder, const std::vector<std::string>& arguments,
-                                 int n_ranks, const std::string& variable, int seconds) {
+Outcome run_with_last_rank_by(const std::vector<std::string>& by, const fs::path& folder,
+                              const std::vector<std::string>& arguments, int n_ranks, int seconds) {
   std::vector<std::string> words{"timeout", std::to_string(seconds)};
-  for (const std::string& word : command_line(arguments, n_ranks - 1)) words.push_back(word);
-  words.insert(words.end(), {":", "-n", "1", "env", variable, STM_PROGRAM});
-  words.insert(words.end(), arguments.begin(), arguments.end());
+  const auto add = [&words](const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+  };
+  add(command_line(arguments, n_ranks - 1));
+  add({":", "-n", "1"});
+  add(by);
+  add({STM_PROGRAM});
+  add(arguments);
   int status = 0;
   waitpid(start(folder, words), &status, 0);
   return finish(folder, status);

@@ -19,11 +19,11 @@ struct Outcome {
 Outcome run_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
                     int n_ranks = 0);
 
-/// On n_ranks, the last of which alone has `variable` ("NAME=value") in its environment. One that
-/// takes more than `seconds` is ended, with exit code 124.
-Outcome run_with_last_rank_apart(const std::filesystem::path& folder,
-                                 const std::vector<std::string>& arguments, int n_ranks,
-                                 const std::string& variable, int seconds);
+/// On n_ranks, the last of which alone is started through the command `by` ("env NAME=value"). A
+/// run of more than `seconds` is ended, with exit code 124.
+Outcome run_with_last_rank_by(const std::vector<std::string>& by,
+                              const std::filesystem::path& folder,
+                              const std::vector<std::string>& arguments, int n_ranks, int seconds);
 
 /// Who gets a signal: the command (mpirun, where it is used), or the last of its ranks alone.
 enum class Target { command, one_rank };

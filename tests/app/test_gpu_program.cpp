@@ -132,10 +132,11 @@ TEST_F(GpuProgram, MemoryOfOneTileRankThatRunsOutEndsAllWithAdvice) {
   ASSERT_EQ(run_program(folder_.path(), {"prepare", "run.yaml"}).exit_code, 0);
   const auto with_last_ranks = [&](long device_bytes) {
     std::filesystem::remove_all(folder_ / "run" / "models");
-    return run_with_last_rank_apart(folder_.path(),
-                                    {"train", "run.yaml", "--set", "compute.tile_groups=2", "--set",
-                                     "compute.tiles=2", "--set", "models=1"},
-                                    2, "STM_DEVICE_BYTES=" + std::to_string(device_bytes), 60);
+    return run_with_last_rank_by({"env", "STM_DEVICE_BYTES=" + std::to_string(device_bytes)},
+                                 folder_.path(),
+                                 {"train", "run.yaml", "--set", "compute.tile_groups=2", "--set",
+                                  "compute.tiles=2", "--set", "models=1"},
+                                 2, 60);
   };
   long too_little = 300'000, enough = 8'000'000;
   ASSERT_EQ(with_last_ranks(too_little).exit_code, 2);

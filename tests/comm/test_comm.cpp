@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <string>
 
 #include "comm/comm.hpp"
 
@@ -33,6 +35,37 @@ TEST(Comm, FailureOnTheRootReachesEveryRank) {
 
   EXPECT_THROW(world.on_root([] { throw InputError("bad"); }), InputError);
   EXPECT_EQ(world.broadcast(world.rank() == 0 ? std::string("text") : std::string()), "text");
+}
+
+/// Twice, so that no word of the first failure is left for the second.
+TEST(Comm, FailureOfOneRankReachesOthersAmidTheirWork) {
+  const Comm world(MPI_COMM_WORLD);
+  for (const int failing : {world.size() - 1, 0}) {
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    bool was_told = false;
+
+    const auto work = [&](const Others& others) {
+      if (world.rank() == failing) throw InputError("no space left");
+      while (!was_told && std::chrono::steady_clock::now() < deadline)
+        was_told = others.have_failed();
+    };
+
+    EXPECT_THROW(world.together_in_steps(work), InputError);
+    EXPECT_EQ(was_told, world.rank() != failing);
+    world.together_in_steps([](const Others& others) { EXPECT_FALSE(others.have_failed()); });
+  }
+}
+
+TEST(Comm, FailureOfAllRanksIsThatOfTheLowest) {
+  const Comm world(MPI_COMM_WORLD);
+  try {
+    world.together_in_steps(
+        [&](const Others&) { throw InputError("of " + std::to_string(world.rank())); });
+    FAIL() << "no rank failed";
+  } catch (const InputError& error) {
+    EXPECT_STREQ(error.what(), "of 0");
+  }
+  EXPECT_EQ(world.sum(1), world.size());
 }
 
 TEST(Comm, SumsInRankOrder) {

@@ -37,7 +37,7 @@ std::vector<Classifier> train_side_by_side(const RunContext& run, const Domains&
 }  // namespace
 
 void classify_stage(RunContext& run) {
-  run.world.together([&] {
+  run.world.together_in_steps([&](const Others& others) {
     const Domains domains = read_domains(run.directory.consensus());
     const std::string& fingerprint = run.fingerprints.of(Stage::classify);
     std::vector<int> missing;
@@ -47,7 +47,8 @@ void classify_stage(RunContext& run) {
     const int at_once = run.backend.free_bytes() ? 1 : classifiers_side_by_side(run.n_threads, n);
     Progress progress(run.log, "classify", n);
     for (int first = 0; first < n; first += at_once) {
-      if (is_interrupted()) return;  // files so far are whole; the run ends after this stage
+      if (is_interrupted() || others.have_failed())
+        return;  // files so far are whole; the run ends after this stage
       const auto models = std::span(missing).subspan(first, std::min(at_once, n - first));
       const std::vector<Classifier> trained = train_side_by_side(run, domains, models);
       for (std::size_t k = 0; k < trained.size(); ++k)

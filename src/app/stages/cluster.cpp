@@ -30,11 +30,11 @@ void cluster_stage(RunContext& run) {
   const Config& config = run.config;
   const std::string& fingerprint = run.fingerprints.of(Stage::cluster);
   double recall = 1;  // the lowest of the models clustered here
-  run.world.together([&] {
+  run.world.together_in_steps([&](const Others& others) {
     Progress progress(run.log, "cluster", run.my_models().size());
     for (int m = run.my_models().begin; m < run.my_models().end; ++m) {
       const std::string file = run.directory.labels(m);
-      if (is_interrupted()) return;  // files so far are whole
+      if (is_interrupted() || others.have_failed()) return;  // files so far are whole
       if (fingerprint_of_file(file) == fingerprint) continue;
       const std::vector<float> embedding = read_model_embedding(run.directory.model(m));
       const Clusters clusters = cluster(embedding, config.autoencoder.n_latent, config.clustering,

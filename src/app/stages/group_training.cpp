@@ -30,9 +30,10 @@ struct Flight {
 /// The ranks of one model group at work on their models.
 class GroupTraining {
  public:
-  GroupTraining(RunContext& run, const Comm& group, const PreparedData& data)
+  GroupTraining(RunContext& run, const Comm& group, const Others& others, const PreparedData& data)
       : run_(run),
         group_(group),
+        others_(others),
         data_(data),
         free_at_first_(run.backend.free_bytes()),
         sum_(group, run.backend),
@@ -171,7 +172,7 @@ class GroupTraining {
     const double minutes = run_.config.compute.checkpoint_minutes;
     const std::chrono::duration<double, std::ratio<60>> passed = Clock::now() - last_save_;
     Due due = minutes > 0 && passed.count() >= minutes ? Due::checkpoint : Due::nothing;
-    if (is_interrupted()) due = Due::end;
+    if (is_interrupted() || others_.have_failed()) due = Due::end;
     return group_.size() == 1 ? due : static_cast<Due>(group_.max(static_cast<int>(due)));
   }
 
@@ -208,6 +209,7 @@ class GroupTraining {
 
   RunContext& run_;
   const Comm& group_;
+  const Others& others_;
   const PreparedData& data_;
   std::optional<std::size_t> free_at_first_;  // of the device
   TileSum sum_;
@@ -222,8 +224,9 @@ class GroupTraining {
 
 }  // namespace
 
-void train_models_of_group(RunContext& run, const Comm& group, const PreparedData& data) {
-  GroupTraining(run, group, data).train_all();
+void train_models_of_group(RunContext& run, const Comm& group, const Others& others,
+                           const PreparedData& data) {
+  GroupTraining(run, group, others, data).train_all();
 }
 
 }  // namespace stamarker

@@ -14,7 +14,7 @@ void saliency_stage(RunContext& run) {
   const int n_tiles = saliency_tiles(data.n_spots());
   const Block tiles = block_of(run.world.rank(), run.world.size(), n_tiles);
   const std::string& fingerprint = run.fingerprints.of(Stage::saliency);
-  run.world.together([&] {
+  run.world.together_in_steps([&](const Others& others) {
     if (tiles.size() == 0) return;
     const Domains domains = read_domains(run.directory.consensus());
     const PreparedExpression expression(run.directory.prepared());
@@ -31,7 +31,8 @@ void saliency_stage(RunContext& run) {
     Progress progress(run.log, "saliency", tiles.size());
     for (int t = tiles.begin; t < tiles.end; ++t) {
       const std::string file = run.directory.saliency_tile(t);
-      if (is_interrupted()) return;  // files so far are whole; the run ends after this stage
+      if (is_interrupted() || others.have_failed())
+        return;  // files so far are whole; the run ends after this stage
       if (fingerprint_of_file(file) == fingerprint) continue;
       const TileSaliency tile =
           tile_saliency(run.backend, tiling.tile(t), expression, models, config.autoencoder,

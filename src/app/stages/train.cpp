@@ -35,7 +35,8 @@ void report_losses(const RunContext& run) {
 void train_stage(RunContext& run) {
   const PreparedData& data = run.tables();
   const Comm group = run.world.split(run.plan.group);
-  run.world.together([&] { train_models_of_group(run, group, data); });
+  run.world.together_in_steps(
+      [&](const Others& others) { train_models_of_group(run, group, others, data); });
   run.stop_if_interrupted();
   report_losses(run);
 }

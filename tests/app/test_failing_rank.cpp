@@ -1,0 +1,68 @@
+#include <gmock/gmock.h>
+
+#include "app/pipeline_fixture.hpp"
+
+namespace stamarker::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+/// Of two ranks the last fails, at its first file, while the first has work for long.
+class FailingRank : public Pipeline {
+ protected:
+  /// On the last rank no file grows beyond 4 KiB, as on a full disk.
+  Outcome run_with_full_disk(const std::string& command,
+                             const std::vector<std::string>& settings) const {
+    return run_with_last_rank_by({"sh", "-c", R"(trap "" XFSZ; ulimit -f 8; exec "$0" "$@")"},
+                                 scratch_.path(), arguments("run", settings, command), 2, 100);
+  }
+  int n_files(const std::string& folder) const {
+    int n = 0;
+    for (const auto& entry : fs::directory_iterator(scratch_ / "run" / folder))
+      n += entry.path().extension() == ".h5" ? 1 : 0;
+    return n;
+  }
+};
+
+TEST_F(FailingRank, EndsTrainingOfOtherModelsWhichAreSaved) {
+  constexpr int n_epochs = 2'000'000;  // an hour and more
+  const std::vector<std::string> settings{"models=2",
+                                          "autoencoder.epochs=" + std::to_string(n_epochs),
+                                          "compute.checkpoint_minutes=0.001"};
+  ASSERT_EQ(run("run", settings, 0, "prepare").exit_code, 0);
+
+  const Outcome outcome = run_with_full_disk("train", settings);
+
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.error, HasSubstr("no space left writing run/models/model_001.h5"));
+  EXPECT_EQ(outcome.n_error_lines(), 1) << outcome.error;
+  ASSERT_EQ(n_files("models"), 1);
+  EXPECT_FALSE(contents_of(scratch_ / "run/models/model_000.h5").contains("embedding"));
+}
+
+TEST_F(FailingRank, EndsClusteringAndClassifiersOfOtherModels) {
+  constexpr int n_of_rank = 30;
+  const std::vector<std::string> settings{"models=" + std::to_string(2 * n_of_rank),
+                                          "autoencoder.epochs=1", "clustering.n_init=50",
+                                          "classifier.epochs=500"};
+  for (const char* stage : {"prepare", "train"})
+    ASSERT_EQ(run("run", settings, 2, stage).exit_code, 0);
+
+  const Outcome clustering = run_with_full_disk("cluster", settings);
+
+  EXPECT_EQ(clustering.exit_code, 2);
+  EXPECT_THAT(clustering.error, HasSubstr("no space left writing run/clusters/"));
+  EXPECT_LT(n_files("clusters"), n_of_rank);
+  for (const char* stage : {"cluster", "consensus"})
+    ASSERT_EQ(run("run", settings, 2, stage).exit_code, 0);
+
+  const Outcome classifiers = run_with_full_disk("classify", settings);
+
+  EXPECT_EQ(classifiers.exit_code, 2);
+  EXPECT_THAT(classifiers.error, HasSubstr("no space left writing run/classifiers/"));
+  EXPECT_LT(n_files("classifiers"), n_of_rank);
+}
+
+}  // namespace
+}  // namespace stamarker::test
