@@ -349,6 +349,8 @@ std::vector<std::string> element_names(hid_t file, const std::string& name) {
 void copy_element(hid_t from, hid_t to, const std::string& group, const std::string& name,
                   const Selection& selection, std::vector<std::string>& left_out) {
   expects(std::is_sorted(selection.rows.begin(), selection.rows.end()), "an ascending selection");
+  expects(selection.rows.empty() || selection.rows.back() < selection.n_rows_before,
+          "a selection of rows that are there");
   if (!try_to_copy(from, to, group, name, selection, left_out))
     left_out.push_back(group + "/" + name);
 }

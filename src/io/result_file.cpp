@@ -89,26 +89,43 @@ void expect_consistent(const ResultContents& contents, const Sizes& sizes) {
           "a score for each domain and gene");
 }
 
-/// The input's own tables, kept rows only; names alone if the input can no longer be read.
-Annotations annotations_of(const ResultContents& contents, std::vector<std::string>& left_out) {
-  Annotations known;
+/// The input's own tables, kept rows only, and the sizes of the whole ones.
+struct OwnTables {
+  Frame obs, var;
+  std::int64_t n_spots = 0, n_genes = 0;
+};
+
+/// Whether the rows `kept` of a table of the input still have the names that they had.
+bool has_names(const Frame& table, const std::vector<std::int32_t>& kept,
+               const std::vector<std::string>& names) {
+  for (std::size_t k = 0; k < kept.size(); ++k)
+    if (kept[k] >= table.n_rows() || table.index[static_cast<std::size_t>(kept[k])] != names[k])
+      return false;
+  return true;
+}
+
+/// None if the input cannot be read any more or is another by now: then nothing of it fits.
+std::optional<OwnTables> own_tables(const ResultContents& contents,
+                                    std::vector<std::string>& left_out) {
   try {
-    Annotations whole = read_annotations(contents.input);
-    const auto fits = [](const std::vector<std::int32_t>& kept, const Frame& frame) {
-      return kept.empty() || kept.back() < frame.n_rows();
-    };
-    if (!fits(contents.kept_spots, whole.obs) || !fits(contents.selected_genes, whole.var))
+    const Annotations whole = read_annotations(contents.input);
+    if (!has_names(whole.obs, contents.kept_spots, contents.spot_names) ||
+        !has_names(whole.var, contents.selected_genes, contents.gene_names))
       throw InputError(contents.input.path + " has changed since it was read");
-    known.obs = rows_of(whole.obs, contents.kept_spots);
-    known.var = rows_of(whole.var, contents.selected_genes);
     left_out.insert(left_out.end(), whole.left_out.begin(), whole.left_out.end());
+    return OwnTables{rows_of(whole.obs, contents.kept_spots),
+                     rows_of(whole.var, contents.selected_genes), whole.obs.n_rows(),
+                     whole.var.n_rows()};
   } catch (const InputError& error) {
-    left_out.push_back(fmt::format("obs and var ({})", error.what()));
-    known = {};
+    left_out.push_back(fmt::format("obs, var, obsm, varm, obsp and uns ({})", error.what()));
+    return std::nullopt;
   }
-  known.obs.index = contents.spot_names;
-  known.var.index = contents.gene_names;
-  return known;
+}
+
+Frame names_alone(const std::vector<std::string>& names) {
+  Frame table;
+  table.index = names;
+  return table;
 }
 
 void write_obs(hid_t file, Frame obs, const DomainResults& found) {
@@ -163,21 +180,13 @@ void carry_over(hid_t file, const std::string& path, std::vector<std::string>& l
 }
 
 /// obsm, varm, obsp and uns, if the input is an AnnData file.
-void copy_anndata(hid_t file, const ResultContents& contents, std::vector<std::string>& left_out) {
-  std::optional<h5::File> opened;
-  try {
-    if (!is_anndata_file(contents.input.path)) return;
-    opened.emplace(h5::open_to_read(contents.input.path));
-  } catch (const InputError& error) {
-    left_out.push_back(fmt::format("obsm, varm, obsp and uns ({})", error.what()));
-    return;
-  }
-  const h5::File& input = *opened;
-  const auto n_spots = static_cast<std::int64_t>(anndata::read_index(input, "obs").size());
-  const auto n_genes = static_cast<std::int64_t>(anndata::read_index(input, "var").size());
-  const anndata::Selection spots{contents.kept_spots, n_spots, false};
-  const anndata::Selection genes{contents.selected_genes, n_genes, false};
-  const anndata::Selection pairs{contents.kept_spots, n_spots, true};
+void copy_anndata(hid_t file, const ResultContents& contents, const OwnTables& own,
+                  std::vector<std::string>& left_out) {
+  if (!is_anndata_file(contents.input.path)) return;
+  const h5::File input = h5::open_to_read(contents.input.path);
+  const anndata::Selection spots{contents.kept_spots, own.n_spots, false};
+  const anndata::Selection genes{contents.selected_genes, own.n_genes, false};
+  const anndata::Selection pairs{contents.kept_spots, own.n_spots, true};
   const auto copy_group = [&](const std::string& group, const anndata::Selection& selection) {
     for (const std::string& name : anndata::element_names(input, group))
       if (!is_our_element(name))
@@ -226,10 +235,14 @@ void write_small_parts(hid_t file, const ResultContents& contents, const Sizes& 
   anndata::mark(file, "anndata", "0.1.0");
   for (const char* group : {"layers", "obsm", "obsp", "uns", "varm", "varp"})
     anndata::make_dict(file, group);
-  Annotations known = annotations_of(contents, left_out);
-  write_obs(file, std::move(known.obs), contents.domains);
-  write_var(file, std::move(known.var), contents);
-  copy_anndata(file, contents, left_out);
+  std::optional<OwnTables> own = own_tables(contents, left_out);
+  write_obs(file, own ? std::move(own->obs) : names_alone(contents.spot_names), contents.domains);
+  write_var(file, own ? std::move(own->var) : names_alone(contents.gene_names), contents);
+  try {
+    if (own) copy_anndata(file, contents, *own, left_out);
+  } catch (const InputError& error) {
+    left_out.push_back(fmt::format("the rest of the input ({})", error.what()));
+  }
   if (!h5::exists(file, "obsm/spatial"))
     anndata::write_array(file, "obsm/spatial", std::span<const double>(contents.coordinates.values),
                          {sizes.n_spots, contents.coordinates.n_dims});

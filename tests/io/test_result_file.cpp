@@ -1,7 +1,8 @@
-
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "data/sparse_rows.hpp"
 #include "io/result_file.hpp"
@@ -93,22 +94,78 @@ TEST(ResultFile, SaliencyThatOneRankCannotReadIsAnErrorOfAllAndKeepsTheOldResult
   EXPECT_EQ(h5::read_strings(kept, "obs/_index"), sample.prepared().spot_names);
 }
 
-TEST(ResultFile, InputThatIsGoneCostsItsOwnPartsOnly) {
+/// What happens to the input between its first reading and the result, and what the result says.
+struct LaterInput {
+  std::string name;
+  std::function<void(const std::string& path)> change;
+  std::string reason;
+
+  friend void PrintTo(const LaterInput& input, std::ostream* out) { *out << input.name; }
+};
+
+void write_changed(const std::string& path, const std::function<void(Dataset&)>& change) {
+  Dataset data = section();
+  change(data);
+  write_section(path, data);
+}
+
+const LaterInput later_inputs[] = {
+    {"Gone", [](const std::string& path) { std::filesystem::remove(path); }, "does not exist"},
+    {"FewerSpots",
+     [](const std::string& path) {
+       write_changed(path, [](Dataset& data) {
+         data.counts = rows_of(data.counts, 0, 20);
+         data.spot_names.resize(20);
+         data.section.resize(20);
+         data.coordinates.values.resize(40);
+       });
+     },
+     "has changed since it was read"},
+    {"OtherSpots",
+     [](const std::string& path) {
+       write_changed(path, [](Dataset& data) { std::ranges::reverse(data.spot_names); });
+     },
+     "has changed since it was read"},
+    {"OtherGenes",
+     [](const std::string& path) {
+       write_changed(path, [](Dataset& data) { data.gene_names[1] = "another"; });
+     },
+     "has changed since it was read"},
+    {"WithoutObs",
+     [](const std::string& path) {
+       const h5::File file{H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+       h5::check(H5Ldelete(file, "obs/_index", H5P_DEFAULT));
+     },
+     "has no index"},
+};
+
+class InputChanged : public ::testing::TestWithParam<LaterInput> {};
+
+TEST_P(InputChanged, CostsItsOwnPartsOnly) {
   const Comm world(MPI_COMM_WORLD);
   const Scratch scratch(world);
-  world.on_root([&] { write_section(scratch / "in.h5ad", section()); });
-  test::SampleResult sample({scratch / "in.h5ad", "X", "spatial", ""});
+  const std::string input = scratch / "in.h5ad";
+  world.on_root([&] { write_section(input, section()); });
+  test::SampleResult sample({input, "X", "spatial", ""});
   world.barrier();  // every rank has read it
-  world.on_root([&] { std::filesystem::remove(scratch / "in.h5ad"); });
+  world.on_root([&] { GetParam().change(input); });
 
   const auto left_out =
       write_result(world, scratch / "out.h5ad", sample.contents(world, /*with_saliency=*/false));
 
-  EXPECT_EQ(left_out.size(), world.rank() == 0 ? 2u : 0u);
+  ASSERT_EQ(left_out.size(), world.rank() == 0 ? 1u : 0u);
+  for (const std::string& line : left_out) {
+    EXPECT_TRUE(line.starts_with("obs, var, obsm, varm, obsp and uns (")) << line;
+    EXPECT_NE(line.find(input), std::string::npos) << line;
+    EXPECT_NE(line.find(GetParam().reason), std::string::npos) << line;
+  }
   const h5::File file = h5::open_to_read(scratch / "out.h5ad");
   EXPECT_EQ(h5::read_strings(file, "obs/_index"), sample.prepared().spot_names);
+  EXPECT_EQ(h5::read_strings(file, "var/_index"), sample.prepared().gene_names);
   EXPECT_EQ(h5::read<double>(file, "obsm/spatial"), sample.prepared().coordinates.values);
 }
+INSTANTIATE_TEST_SUITE_P(By, InputChanged, ::testing::ValuesIn(later_inputs),
+                         [](const auto& tested) { return tested.param.name; });
 
 TEST(ResultFile, FoldChangeIsThatOfMeansOutsideTheLogarithm) {
   // Gene 0: log1p values 1, 1 in domain 0; 0, 0.5 in domain 1. Gene 1: nowhere.
