@@ -1,8 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <csignal>
 
 #include "app/pipeline_fixture.hpp"
 #include "app/run/run_directory.hpp"
+#include "app/run/run_lock.hpp"
 #include "app/run/stage_files.hpp"
 #include "io/atomic_file.hpp"
 
@@ -16,6 +20,7 @@ TEST(RunDirectory, LosesWhatKilledWritersOfItsOwnFilesLeftAndNothingElse) {
   const Scratch scratch;
   RunDirectory directory(scratch.path().string());
   directory.create();
+  directory.create_folders();
   fs::create_directories(scratch / "data/models");
   const std::vector<std::string> own{
       "result.h5ad.partial",           "svgs.tsv.partial",
@@ -46,6 +51,7 @@ TEST(RunDirectory, HoldsNoFilesOfAStageButThoseItsStagesName) {
   const Scratch scratch;
   RunDirectory directory(scratch.path().string());
   directory.create();
+  directory.create_folders();
   for (const char* name : {"models/model_007.h5", "models/model_007.h5.partial",
                            "models/model_007.h5.orig", "models/model_best.h5", "models/notes.txt"})
     write_text(scratch / name, "x");
@@ -104,6 +110,86 @@ TEST_F(Pipeline, StageAfterAnUnfinishedOneNamesItAndLeavesItsFilesAlone) {
                     "`stamarker train --resume` first");
   ASSERT_EQ(run("run", {}, 0, "train", {"--resume"}).exit_code, 0);
   EXPECT_TRUE(contents_of(folder / "models/model_000.h5").contains("embedding"));
+}
+
+TEST(RunLock, KeepsOthersOutAndLeavesNoFile) {
+  const Scratch scratch;
+  const auto unexpected = [](const std::string& line) { FAIL() << line; };
+  const std::string folder = scratch.path().string();
+  write_text(scratch / "run.lock", "process 1 on a host where it was killed\n");
+  {
+    const RunLock lock(folder, unexpected);
+    try {
+      const RunLock second(folder, unexpected);
+      FAIL() << "two locks on one folder";
+    } catch (const InputError& error) {
+      const std::string holder =
+          "in use by another run, process " + std::to_string(getpid()) + " on";
+      EXPECT_THAT(error.what(), HasSubstr(holder));
+    }
+    EXPECT_TRUE(fs::exists(scratch / "run.lock"));
+  }
+  EXPECT_TRUE(fs::is_empty(scratch.path()));
+  const RunLock again(folder, unexpected);
+}
+
+TEST(RunLock, WarnsWhereThereIsNone) {
+  const Scratch scratch;
+  fs::create_directory(scratch / "run.lock");  // in the place of a file system without locks
+  std::vector<std::string> warnings;
+  {
+    const RunLock lock(scratch.path().string(),
+                       [&](const auto& line) { warnings.push_back(line); });
+  }
+
+  ASSERT_EQ(warnings.size(), 1U);
+  EXPECT_THAT(warnings.front(), HasSubstr("cannot be locked (Is a directory)"));
+  EXPECT_TRUE(fs::exists(scratch / "run.lock"));
+}
+
+TEST(RunDirectory, IsDiscardedByWhoMadeItAlone) {
+  const Scratch scratch;
+  RunDirectory first((scratch / "a/run").string()), second((scratch / "a/run").string());
+  first.create();
+  second.create();
+
+  second.discard_if_new();
+  EXPECT_TRUE(first.exists());
+  first.discard_if_new();
+  EXPECT_FALSE(first.exists());
+}
+
+TEST_F(Pipeline, OneOutputIsForOneRunAtATime) {
+  const fs::path elsewhere = scratch_ / "elsewhere";  // for the output of the second
+  fs::create_directory(elsewhere);
+  const auto is_locked = [&] { return fs::exists(scratch_ / "run/run.lock"); };
+  std::vector<std::string> command = arguments("../run", {"input.path=../section.h5ad"});
+  command[1] = "../run.yaml";
+  std::vector<Outcome> refused;
+
+  // The first run, which makes the output, is asked to end once two others were refused.
+  const Outcome cut = run_and_signal(
+      scratch_.path(), arguments("run", {"autoencoder.epochs=100000"}), 2, SIGUSR1, [&] {
+        if (!fs::exists(scratch_ / "run/prepared.h5")) return false;
+        write_text(scratch_ / "run/models/model_002.h5.partial", "of the first");
+        EXPECT_TRUE(is_locked());
+        for (const char* flag : {"--resume", "--overwrite"}) {
+          command.emplace_back(flag);
+          refused.push_back(run_program(elsewhere, command, 2));
+          command.pop_back();
+        }
+        EXPECT_TRUE(fs::exists(scratch_ / "run/models/model_002.h5.partial"));
+        return true;
+      });
+
+  EXPECT_EQ(cut.exit_code, 75) << cut.error;
+  EXPECT_FALSE(is_locked());
+  ASSERT_EQ(refused.size(), 2U);
+  for (const Outcome& outcome : refused) {
+    EXPECT_EQ(outcome.exit_code, 2);
+    EXPECT_EQ(outcome.n_error_lines(), 1) << outcome.error;
+    EXPECT_THAT(outcome.error, HasSubstr("output = ../run (in use by another run, process "));
+  }
 }
 
 TEST_F(Pipeline, RunInTheFolderOfTheDataKeepsTheUsersFiles) {

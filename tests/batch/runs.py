@@ -204,7 +204,7 @@ def expect_same_result(expected: pathlib.Path, found: pathlib.Path, but_for: tup
 
 
 def check_files(run: pathlib.Path, may_leave_partial: bool) -> list[str]:
-    """Reads all that a run left; returns the names. `.partial` is what a killed writer leaves."""
+    """Reads all that a run left; returns the names. A killed one may leave `.partial` and run.lock."""
     names = sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
     for name in names:
         path = run / name
@@ -223,5 +223,6 @@ def check_files(run: pathlib.Path, may_leave_partial: bool) -> list[str]:
             text = path.read_text()
             expect("embeddings:" in text and text.endswith("\n"), f"{name} is cut short")
         else:
-            expect(name == "run.log", f"{name} does not belong in a run directory")
+            expect(name == "run.log" or (name == "run.lock" and may_leave_partial),
+                   f"{name} does not belong in a run directory")
     return names

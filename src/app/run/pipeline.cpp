@@ -11,6 +11,7 @@
 #include "app/run/log.hpp"
 #include "app/run/machine.hpp"
 #include "app/run/memory_plan.hpp"
+#include "app/run/run_lock.hpp"
 #include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
 #include "app/version/version.hpp"
@@ -109,10 +110,24 @@ void prepare_in_memory(RunContext& run, StageRange stages, Existing existing) {
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
 }
 
-void open_directory(RunContext& run, RunDirectory& directory, const PipelineRequest& request) {
+/// Of the run directory; only rank 0 has it.
+using Lock = std::optional<RunLock>;
+
+/// Locks the directory and checks it, if it is there; else checks whether it can be made.
+void lock_and_check(const RunContext& run, const PipelineRequest& request, Lock& lock) {
+  check_writable(run.directory.path());
+  if (run.directory.exists())
+    lock.emplace(run.directory.path(), [&](const std::string& line) { run.log.warn(line); });
+  check_directory(run.directory, run.config, run.fingerprints, request.existing, request.stages);
+}
+
+void open_directory(RunContext& run, RunDirectory& directory, const PipelineRequest& request,
+                    Lock& lock) {
   run.world.on_root([&] {
+    directory.create();
+    if (!lock) lock_and_check(run, request, lock);  // another run may have made it meanwhile
     try {
-      directory.create();
+      directory.create_folders();
       clear_directory(directory, run.fingerprints, request.existing, request.stages);
       write_text_file(directory.config(), to_yaml(run.config));
       run.log.open(directory.log());
@@ -170,12 +185,11 @@ void describe_dry_run(RunContext& run) {
 }
 
 void run_in_directory(RunContext& run, RunDirectory& directory, const PipelineRequest& request) {
-  run.world.on_root([&] {
-    check_directory(directory, run.config, run.fingerprints, request.existing, request.stages);
-  });
+  Lock lock;
+  run.world.on_root([&] { lock_and_check(run, request, lock); });
   describe(run);
   prepare_in_memory(run, request.stages, request.existing);
-  open_directory(run, directory, request);
+  open_directory(run, directory, request, lock);
   try {
     run_stages(run, request.stages);
   } catch (const InputError&) {

@@ -26,17 +26,6 @@ fs::path nearest_existing(const fs::path& path) {
   return place;
 }
 
-void check_writable(const std::string& output) {
-  const fs::path place = nearest_existing(output);
-  std::error_code ignored;
-  if (!fs::is_directory(place, ignored))
-    throw InputError(
-        fmt::format("output = {} ({} is a file; name a folder)", output, place.string()));
-  if (access(place.c_str(), W_OK | X_OK) != 0)
-    throw InputError(fmt::format("output = {} (cannot be written: {} of {})", output,
-                                 std::generic_category().message(errno), place.string()));
-}
-
 /// Says which key of the run in the directory differs from ours, or that the input does.
 std::string difference_of(const RunDirectory& directory, const Config& config) {
   try {
@@ -188,12 +177,21 @@ void RunDirectory::remove_partial() const {
 }
 
 void RunDirectory::create() {
+  const fs::path folder = fs::absolute(path_).lexically_normal();
   std::error_code failure;
-  is_new_ = !exists();
+  if (folder.has_parent_path()) fs::create_directories(folder.parent_path(), failure);
+  if (!failure) is_new_ = fs::create_directory(folder, failure);
+  if (failure)
+    throw InputError(fmt::format("output = {} (cannot be made: {})", path_, failure.message()));
+}
+
+void RunDirectory::create_folders() const {
+  std::error_code failure;
   for (const NumberedFiles& numbered : all_numbered_files) {
-    fs::create_directories(fs::path(path_) / numbered.folder, failure);
+    const fs::path folder = fs::path(path_) / numbered.folder;
+    fs::create_directory(folder, failure);
     if (failure)
-      throw InputError(fmt::format("output = {} (cannot be made: {})", path_, failure.message()));
+      throw InputError(fmt::format("{} (cannot be made: {})", folder.string(), failure.message()));
   }
 }
 
@@ -238,6 +236,17 @@ StageFiles count_files(const RunDirectory& directory, const Fingerprints& finger
       return one(directory.result());
   }
   throw std::logic_error("a stage without files");
+}
+
+void check_writable(const std::string& output) {
+  const fs::path place = nearest_existing(output);
+  std::error_code ignored;
+  if (!fs::is_directory(place, ignored))
+    throw InputError(
+        fmt::format("output = {} ({} is a file; name a folder)", output, place.string()));
+  if (access(place.c_str(), W_OK | X_OK) != 0)
+    throw InputError(fmt::format("output = {} (cannot be written: {} of {})", output,
+                                 std::generic_category().message(errno), place.string()));
 }
 
 void check_directory(const RunDirectory& directory, const Config& config,

@@ -35,9 +35,11 @@ class RunDirectory {
   /// Deletes what killed writers of this program's own files left (AtomicFile).
   void remove_partial() const;
 
-  /// Makes the folder and those in it; remembers whether it was new. Throws InputError: the path is
-  /// a file, no permission.
+  /// Makes the folder, unless it is there; remembers whether it was this call that made it. Throws
+  /// InputError: the path is a file, no permission.
   void create();
+  /// Makes the folders in it.
+  void create_folders() const;
   /// Deletes the folder when create() made it: after a failure before the first stage's end.
   void discard_if_new();
 
@@ -72,6 +74,9 @@ struct StageFiles {
 /// Throws InputError: a file is damaged.
 StageFiles count_files(const RunDirectory& directory, const Fingerprints& fingerprints,
                        int n_models, Stage stage);
+
+/// Throws InputError: the path is a file, or nothing can be written there.
+void check_writable(const std::string& output);
 
 /// Throws InputError when the directory cannot be used so: it is a file, cannot be written, holds
 /// results of another configuration (naming the key that differs) or input from the first stage
