@@ -158,7 +158,11 @@ SparseRows rows_of_spots(const Entries& entries, const std::string& what) {
 /// A table `name, x, y[, z]` with or without header, for data that did not come from 10x.
 void add_coordinates(const fs::path& path, Dataset& data) {
   const bool is_tsv = path.string().find(".tsv") != std::string::npos;
-  std::unordered_map<std::string, std::vector<double>> places;
+  struct Place {
+    std::size_t line = 0;
+    std::vector<double> coordinates;
+  };
+  std::unordered_map<std::string, Place> places;
   TextLines lines(path);
   std::size_t n_dims = 0;
   bool is_first = true;
@@ -173,15 +177,16 @@ void add_coordinates(const fs::path& path, Dataset& data) {
     if (was_first && place.empty() && fields.size() > 1) continue;  // the header
     if (place.size() != n_dims || n_dims < 2 || n_dims > 3)
       throw InputError(lines.place() + " is not: name, x, y and perhaps z");
-    places[fields[0]] = std::move(place);
+    const auto [at, is_new] = places.try_emplace(fields[0], Place{lines.line(), std::move(place)});
+    if (!is_new) throw_repeated(lines, fields[0], at->second.line);
   }
   data.coordinates.n_dims = static_cast<int>(n_dims);
   for (const std::string& name : data.spot_names) {
     const auto found = places.find(name);
     if (found == places.end())
       throw InputError(fmt::format("{} has no line for {} of barcodes.tsv", path.string(), name));
-    data.coordinates.values.insert(data.coordinates.values.end(), found->second.begin(),
-                                   found->second.end());
+    const std::vector<double>& at = found->second.coordinates;
+    data.coordinates.values.insert(data.coordinates.values.end(), at.begin(), at.end());
   }
 }
 

@@ -54,6 +54,11 @@ std::optional<std::string_view> TextLines::next() {
 
 std::string TextLines::place() const { return fmt::format("{}, line {}", path_.string(), line_); }
 
+void throw_repeated(const TextLines& lines, const std::string& name, std::size_t first_line) {
+  throw InputError(fmt::format("{}: '{}' stands on line {} already; remove one of the two",
+                               lines.place(), name, first_line));
+}
+
 std::vector<std::string> fields_of(std::string_view line, char separator) {
   std::vector<std::string> fields(1);
   bool is_quoted = false;

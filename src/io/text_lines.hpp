@@ -22,6 +22,7 @@ class TextLines {
   std::optional<std::string_view> next();
   /// "<path>, line <n>", of the line returned last.
   std::string place() const;
+  std::size_t line() const { return line_; }  // from 1, of the line returned last
 
  private:
   bool refill();
@@ -36,6 +37,10 @@ class TextLines {
 
 /// The fields of a line; quotes around a field are dropped (a quoted field may hold separators).
 std::vector<std::string> fields_of(std::string_view line, char separator);
+
+/// Refuses the second line of a table that has one for each name. Throws InputError with both.
+[[noreturn]] void throw_repeated(const TextLines& lines, const std::string& name,
+                                 std::size_t first_line);
 
 /// A number in the C locale. None if the text is anything else.
 std::optional<double> number_of(std::string_view text);

@@ -17,6 +17,7 @@ namespace fs = std::filesystem;
 /// One line of Space Ranger's table: barcode, in_tissue, array_row, array_col,
 /// pxl_row_in_fullres, pxl_col_in_fullres.
 struct Position {
+  std::size_t line = 0;  // of the table
   bool in_tissue = false;
   std::int64_t array_row = 0, array_col = 0;
   double pixel_row = 0, pixel_col = 0;
@@ -44,8 +45,10 @@ std::unordered_map<std::string, Position> read_positions(const fs::path& path) {
       throw InputError(lines.place() +
                        " is not: barcode, in_tissue, array_row, array_col, pxl_row_in_fullres, "
                        "pxl_col_in_fullres");
-    positions[fields[0]] = {number[0] != 0, std::llround(number[1]), std::llround(number[2]),
-                            number[3], number[4]};
+    const auto [at, is_new] = positions.try_emplace(
+        fields[0], Position{lines.line(), number[0] != 0, std::llround(number[1]),
+                            std::llround(number[2]), number[3], number[4]});
+    if (!is_new) throw_repeated(lines, fields[0], at->second.line);
   }
   return positions;
 }

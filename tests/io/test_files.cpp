@@ -182,6 +182,25 @@ TEST_F(Files, AMatrixMarketFolderIsRead) {
   EXPECT_EQ(data.coordinates.values, (std::vector<double>{40, 30, 20, 10}));  // x: pxl_col
 }
 
+TEST_F(Files, ASpotWithTwoPlacesIsRefusedWithBothLines) {
+  for (const char* folder : {"visium", "own"}) {
+    write(std::string(folder) + "/matrix.mtx",
+          "%%MatrixMarket matrix coordinate integer general\n1 2 2\n1 1 4\n1 2 1\n");
+    write(std::string(folder) + "/barcodes.tsv", "s1\ns2\n");
+    write(std::string(folder) + "/genes.tsv", "id1\tA\n");
+  }
+  write("visium/spatial/tissue_positions_list.csv",
+        "s2,1,0,1,10,20\ns1,1,0,0,30,40\ns2,0,0,1,50,60\n");
+  write("own/coordinates.csv", "name,x,y\ns1,1,2\n\ns2,3,4\ns1,1,2\n");
+
+  EXPECT_EQ(refusal({path("visium"), "X", "spatial", ""}),
+            path("visium/spatial/tissue_positions_list.csv") +
+                ", line 3: 's2' stands on line 1 already; remove one of the two");
+  EXPECT_EQ(refusal({path("own"), "X", "spatial", ""}),
+            path("own/coordinates.csv") +
+                ", line 5: 's1' stands on line 2 already; remove one of the two");
+}
+
 TEST_F(Files, WhatCannotBeReadIsRefusedInOneLine) {
   write("text.h5ad", "no HDF5");
   Dataset data = small_section();
