@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "app/config/config_value.hpp"
+#include "app/run/host_memory.hpp"
 #include "app/run/interruption.hpp"
 #include "app/run/log.hpp"
 #include "app/run/machine.hpp"
@@ -87,7 +88,7 @@ void run_stages(RunContext& run, StageRange stages) {
       continue;
     }
     const Clock::time_point start = Clock::now();
-    function_of(stage)(run);
+    in_memory_for(run, stage, [&] { function_of(stage)(run); });
     run.world.barrier();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     if (stage == Stage::prepare && !run.seconds.empty())
@@ -104,7 +105,7 @@ void prepare_in_memory(RunContext& run, StageRange stages, Existing existing) {
   if (!stages.holds(Stage::prepare)) return;
   if (existing != Existing::overwrite && agreed_finished(run, Stage::prepare)) return;
   const auto start = std::chrono::steady_clock::now();
-  prepare_input(run);
+  in_memory_for(run, Stage::prepare, [&] { prepare_input(run); });
   run.seconds.emplace_back(
       name_of(Stage::prepare),
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
@@ -155,7 +156,6 @@ void describe(const RunContext& run) {
 
 /// What a run would do and need, on standard output. Of the input only the header is read.
 void describe_dry_run(RunContext& run) {
-  const double base = peak_memory(run.world).largest;
   run.world.on_root([&] {
     const Config& config = run.config;
     const InputShape input = read_shape(config.input);
@@ -175,7 +175,8 @@ void describe_dry_run(RunContext& run) {
         fmt::format("memory     of a rank, if the {} selected genes hold {:.0f} % of the "
                     "entries, as far as the header tells:",
                     size.n_genes, 100 * size.selected_share));
-    const auto bytes = memory_plan(size, config, run.plan, run.world.size(), run.n_threads, base);
+    const auto bytes =
+        memory_plan(size, config, run.plan, run.world.size(), run.n_threads, run.base_memory);
     for (const Stage stage : all_stages)
       run.log.info(fmt::format(
           "  {:<10} {}{}", name_of(stage), readable_bytes(bytes[static_cast<std::size_t>(stage)]),
@@ -228,6 +229,7 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
   const auto make_queue = [&] { return make_backend(device, backend_options); };
   std::unique_ptr<Backend> backend;
   world.together([&] { backend = make_queue(); });
+  const double base_memory = peak_memory(world).largest;
   std::string checksum;
   world.on_root([&] {  // of which a dry run needs none
     if (!request.is_dry_run) checksum = input_checksum(config.input.path);
@@ -246,6 +248,7 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
                  .plan = plan,
                  .n_threads = n_threads,
                  .input_checksum = checksum,
+                 .base_memory = base_memory,
                  .prepared = {},
                  .seconds = {}};
   if (request.is_dry_run) return describe_dry_run(run);

@@ -58,6 +58,7 @@ struct RunContext {
   ParallelPlan plan;
   int n_threads = 1;
   std::string input_checksum;
+  double base_memory = 0;                                    // bytes of a rank before the stages
   std::optional<PreparedShare> prepared = std::nullopt;      // until it is written
   std::vector<std::pair<std::string, double>> seconds = {};  // of each stage computed here
   std::optional<PreparedData> read_tables = std::nullopt;    // of prepared.h5
