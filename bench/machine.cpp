@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/instruction_sets.hpp"
 
 namespace stamarker::bench {
 namespace {
@@ -28,18 +29,25 @@ double seconds_of(const Work& work) {
   return best;
 }
 
-using Vec = float __attribute__((vector_size(64)));
-constexpr int n_chains = 12;  // independent of each other: more than latency times issues a cycle
+struct MultiplyAdds {
+  float total;
+  double flops;  // of a step
+};
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] float multiply_and_add(
-    int n, float x, float y) {
-  Vec sum[n_chains];  // differ, or the compiler would compute one
-  for (int c = 0; c < n_chains; ++c) sum[c] = Vec{} + y * static_cast<float>(c);
-  for (int k = 0; k < n; ++k)
-    for (int c = 0; c < n_chains; ++c) sum[c] = sum[c] * x + y;
-  float total = 0;
-  for (const Vec& s : sum) total += s[0];
-  return total;
+/// n steps of sum = sum x + y in chains that do not wait for each other.
+MultiplyAdds multiply_and_add(int n, float x, float y) {
+  return with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
+    // More than latency times issues a cycle (at most 10, of NEON 16), and all in registers.
+    constexpr int n_chains = lanes == 4 ? 20 : 12;
+    using Vec = Vector<lanes>;
+    Vec sum[n_chains];  // differ, or the compiler would compute one
+    for (int c = 0; c < n_chains; ++c) sum[c] = Vec{} + y * static_cast<float>(c);
+    for (int k = 0; k < n; ++k)
+      for (int c = 0; c < n_chains; ++c) sum[c] = sum[c] * x + y;
+    float total = 0;
+    for (const Vec& s : sum) total += s[0];
+    return MultiplyAdds{total, 2.0 * lanes * n_chains};
+  });
 }
 
 }  // namespace
@@ -48,8 +56,13 @@ Machine measure_machine() {
   Machine machine;
   volatile float sink = 0;
   constexpr int n_steps = 4'000'000;
-  const double of_steps = seconds_of([&] { sink = multiply_and_add(n_steps, 0.999F, 1e-3F); });
-  machine.fused_flops = 2.0 * 16 * n_chains * n_steps / of_steps;
+  double flops = 0;
+  const double of_steps = seconds_of([&] {
+    const MultiplyAdds done = multiply_and_add(n_steps, 0.999F, 1e-3F);
+    sink = done.total;
+    flops = done.flops * n_steps;
+  });
+  machine.fused_flops = flops / of_steps;
 
   constexpr int n = 2048;
   const std::vector<float> a(std::size_t{n} * n, 1.0F), b(a);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/instruction_sets.hpp"
 #include "kernels/cpu/instruction_sets.hpp"
 
 namespace stamarker::rows {
@@ -162,9 +163,8 @@ void dots(int first, int last, const float* in, int width, const float* a, float
   });
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] double decoder_slope(
-    std::size_t n, float scale, const float* __restrict y, const float* __restrict h,
-    float* __restrict d) {
+STM_VECTOR_CLONES double decoder_slope(std::size_t n, float scale, const float* __restrict y,
+                                       const float* __restrict h, float* __restrict d) {
   constexpr std::size_t run = 2048;  // stays in the first-level cache
   double total = 0;
   for (std::size_t first = 0; first < n; first += run) {
@@ -175,34 +175,30 @@ void dots(int first, int last, const float* in, int width, const float* a, float
   return total;
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void times_elu_slope(
-    std::size_t n, const float* __restrict g, float* __restrict h) {
+STM_VECTOR_CLONES void times_elu_slope(std::size_t n, const float* __restrict g,
+                                       float* __restrict h) {
   for (std::size_t k = 0; k < n; ++k) h[k] = g[k] * elu_slope(h[k]);
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void elu_in_place(
-    std::size_t n, float* h) {
+STM_VECTOR_CLONES void elu_in_place(std::size_t n, float* h) {
   for (std::size_t k = 0; k < n; ++k) h[k] = elu(h[k]);
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void exp_in_place(
-    std::size_t n, float* x) {
+STM_VECTOR_CLONES void exp_in_place(std::size_t n, float* x) {
   for (std::size_t k = 0; k < n; ++k) x[k] = fast_exp(x[k]);
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void attention_scores(
-    std::size_t n, Attention f, float* x) {
+STM_VECTOR_CLONES void attention_scores(std::size_t n, Attention f, float* x) {
   for (std::size_t k = 0; k < n; ++k) x[k] = attention_score(f, x[k]);
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void scale(
-    std::size_t n, float factor, const float* __restrict in, float* __restrict out) {
+STM_VECTOR_CLONES void scale(std::size_t n, float factor, const float* __restrict in,
+                             float* __restrict out) {
   for (std::size_t k = 0; k < n; ++k) out[k] = factor * in[k];
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void add_scaled(
-    int first, int last, const float* scalar, const float* __restrict a, int width,
-    float* __restrict out) {
+STM_VECTOR_CLONES void add_scaled(int first, int last, const float* scalar,
+                                  const float* __restrict a, int width, float* __restrict out) {
   for (int i = first; i < last; ++i) {
     float* to = out + row(i, width);
     const float s = scalar[i];
@@ -231,9 +227,8 @@ void add_weighted_rows(int first, int last, const float* scalar, const float* in
   });
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void pack_tile(
-    int n_rows, const std::int32_t* index, const float* in, int width, int first,
-    float* __restrict out) {
+STM_VECTOR_CLONES void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width,
+                                 int first, float* __restrict out) {
   const int n = width - first < tile_width ? width - first : tile_width;
   for (int i = 0; i < n_rows; ++i) {
     const int ahead = std::min(i + rows_ahead, n_rows - 1);
@@ -245,9 +240,8 @@ void add_weighted_rows(int first, int last, const float* scalar, const float* in
   }
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void pack_difference(
-    int n_rows, const float* a, float c, const float* b, int width, int first,
-    float* __restrict out) {
+STM_VECTOR_CLONES void pack_difference(int n_rows, const float* a, float c, const float* b,
+                                       int width, int first, float* __restrict out) {
   const int n = width - first < tile_width ? width - first : tile_width;
   for (int i = 0; i < n_rows; ++i) {
     const std::size_t ahead = row(std::min(i + rows_ahead, n_rows - 1), width) + first;
@@ -291,9 +285,9 @@ void sparse_times_tile(int first, int last, const BlockLists& lists, const float
   });
 }
 
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void adam(
-    std::size_t n, const Adam& step, const float* __restrict gradient, float* __restrict first,
-    float* __restrict second, float* __restrict weight) {
+STM_VECTOR_CLONES void adam(std::size_t n, const Adam& step, const float* __restrict gradient,
+                            float* __restrict first, float* __restrict second,
+                            float* __restrict weight) {
   constexpr float b1 = 0.9f, b2 = 0.999f, epsilon = 1e-8f;
   const float clip = step.clip, decay = step.weight_decay;
   const float rate = step.learning_rate * step.first_correction;

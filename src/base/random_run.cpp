@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.hpp"
+#include "base/instruction_sets.hpp"
 
 namespace stamarker {
 namespace {
@@ -12,8 +13,8 @@ constexpr int n_lanes = 64;  // indices at a time; GCC unrolls loops over 16 and
 using Lanes = std::array<std::uint32_t, n_lanes>;
 
 /// random_words of n_lanes indices side by side, written so that compilers use vector registers.
-[[gnu::target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")]] void philox(
-    RandomKey key, std::uint32_t step, std::uint64_t first_index, std::uint32_t* words) {
+STM_VECTOR_CLONES void philox(RandomKey key, std::uint32_t step, std::uint64_t first_index,
+                              std::uint32_t* words) {
   Lanes a{}, b{}, c{}, d{};
   for (int k = 0; k < n_lanes; ++k) {
     a[k] = static_cast<std::uint32_t>(first_index + k);

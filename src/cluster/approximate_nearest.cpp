@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "base/instruction_sets.hpp"
 #include "cluster/neighbors.hpp"
 
 namespace stamarker {
@@ -13,8 +14,7 @@ constexpr std::size_t lanes = 16;    // rows are filled with zeros to a multiple
 constexpr std::size_t n_links = 16;  // of a point in each layer (hnswlib's M); twice in the lowest
 constexpr std::size_t n_candidates = 100;  // kept while building and searching (ef)
 
-__attribute__((target_clones("avx512f", "avx2", "default"))) float squared_distance(
-    const void* a, const void* b, const void* n_padded) {
+STM_VECTOR_CLONES float squared_distance(const void* a, const void* b, const void* n_padded) {
   const auto* x = static_cast<const float*>(a);
   const auto* y = static_cast<const float*>(b);
   const std::size_t n = *static_cast<const std::size_t*>(n_padded);

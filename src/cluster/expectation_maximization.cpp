@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "base/error.hpp"
+#include "base/instruction_sets.hpp"
 
 namespace stamarker {
 namespace {
@@ -41,9 +42,8 @@ std::optional<Scores> scores_of(const MixtureParameters& parameters) {
 }
 
 /// score[k][point] for one group of points.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void score_group(
-    const double* y, int n_dims, const double* slope, const double* offset, int n_components,
-    double* score) {
+STM_VECTOR_CLONES void score_group(const double* y, int n_dims, const double* slope,
+                                   const double* offset, int n_components, double* score) {
   for (int k = 0; k < n_components; ++k) {
     double sum[group];
     for (int p = 0; p < group; ++p) sum[p] = offset[k];
@@ -56,8 +56,8 @@ __attribute__((target_clones("avx512f", "avx2", "default"))) void score_group(
 }
 
 /// sum[k][d] += sum over points of probability[k][point] y[d][point].
-__attribute__((target_clones("avx512f", "avx2", "default"))) void add_weighted(
-    const double* y, int n_dims, const double* probability, int n_components, double* sum) {
+STM_VECTOR_CLONES void add_weighted(const double* y, int n_dims, const double* probability,
+                                    int n_components, double* sum) {
   for (int k = 0; k < n_components; ++k)
     for (int d = 0; d < n_dims; ++d) {
       double part[lanes] = {};

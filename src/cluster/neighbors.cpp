@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/instruction_sets.hpp"
 
 namespace stamarker {
 namespace {
@@ -31,10 +32,7 @@ std::vector<float> interleaved(std::span<const float> points, int n_dims, int fi
 }
 
 /// squared[c] = |point - candidate c|^2 for a whole block, in single precision.
-__attribute__((target_clones("avx512f", "avx2", "default"))) void measure(const float* block,
-                                                                          const float* point,
-                                                                          int n_dims,
-                                                                          float* squared) {
+STM_VECTOR_CLONES void measure(const float* block, const float* point, int n_dims, float* squared) {
   for (int group = 0; group < block_points / lanes; ++group) {
     float sum[lanes] = {};
     const float* candidates = block + static_cast<std::size_t>(group) * n_dims * lanes;
