@@ -35,13 +35,27 @@ add_library(stamarker_libdeflate INTERFACE)
 target_include_directories(stamarker_libdeflate SYSTEM INTERFACE ${LIBDEFLATE_INCLUDE_DIR})
 target_link_libraries(stamarker_libdeflate INTERFACE ${LIBDEFLATE_LIBRARY})
 
-# oneDNN: sgemm with kernels chosen by the processor's features. Not by find_package: its own CMake
-# file asks for OpenCL headers, which sgemm does not need.
-find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.h REQUIRED)
-find_library(DNNL_LIBRARY dnnl REQUIRED)
-add_library(stamarker_dnnl INTERFACE)
-target_include_directories(stamarker_dnnl SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
-target_link_libraries(stamarker_dnnl INTERFACE ${DNNL_LIBRARY})
+# sgemm with kernels chosen by the processor's features (kernels/cpu/gemm_*.cpp): oneDNN's, which elsewhere than on
+# x86-64 has but a reference body; there OpenBLAS's, in its OpenMP build, for the sequential one takes one call at a
+# time. oneDNN not by find_package: its own CMake file asks for OpenCL headers, which sgemm does not need.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64|AMD64")
+  set(STM_BLAS onednn)
+  find_path(BLAS_INCLUDE_DIR oneapi/dnnl/dnnl.h)
+  find_library(BLAS_LIBRARY dnnl)
+  set(package libdnnl-dev)
+else()
+  set(STM_BLAS openblas)
+  find_path(BLAS_INCLUDE_DIR openblas_config.h PATH_SUFFIXES openblas-openmp openblas)
+  find_library(BLAS_LIBRARY openblas PATH_SUFFIXES openblas-openmp)
+  set(package libopenblas-openmp-dev)
+endif()
+if(NOT BLAS_INCLUDE_DIR OR NOT BLAS_LIBRARY)
+  message(FATAL_ERROR "The BLAS of ${CMAKE_SYSTEM_PROCESSOR} (${STM_BLAS}) was not found; install ${package} (Debian) or "
+                      "set BLAS_INCLUDE_DIR and BLAS_LIBRARY")
+endif()
+add_library(stamarker_blas INTERFACE)
+target_include_directories(stamarker_blas SYSTEM INTERFACE ${BLAS_INCLUDE_DIR})
+target_link_libraries(stamarker_blas INTERFACE ${BLAS_LIBRARY})
 
 add_library(stamarker_mpi INTERFACE)
 target_link_libraries(stamarker_mpi INTERFACE MPI::MPI_C)

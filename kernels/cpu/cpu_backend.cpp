@@ -1,11 +1,13 @@
 #include "kernels/cpu/cpu_backend.hpp"
 
-#include <oneapi/dnnl/dnnl.h>
 #include <sys/mman.h>
 
 #include <cstdint>
 #include <cstring>
 #include <new>
+
+#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/instruction_sets.hpp"
 
 namespace stamarker {
 namespace {
@@ -20,13 +22,6 @@ struct Taken {
 };
 static_assert(sizeof(Taken) <= cache_line);
 
-const char* name_of(dnnl_cpu_isa_t isa) {
-  if (isa >= dnnl_cpu_isa_avx512_core) return "AVX-512";
-  if (isa >= dnnl_cpu_isa_avx2) return "AVX2";
-  if (isa >= dnnl_cpu_isa_avx) return "AVX";
-  return "SSE4.1";
-}
-
 }  // namespace
 
 void CpuBackend::upload(const void* host, void* device, std::size_t bytes) {
@@ -40,9 +35,7 @@ void CpuBackend::clear(void* device, std::size_t bytes) {
 }
 
 std::string CpuBackend::description() const {
-  const dnnl_version_t* version = dnnl_version();
-  return "CPU, oneDNN " + std::to_string(version->major) + '.' + std::to_string(version->minor) +
-         " kernels for " + name_of(dnnl_get_effective_cpu_isa());
+  return "CPU, " + std::string(name_of(instruction_set())) + ", " + gemm_library();
 }
 
 // Large memory is mapped for itself, on huge pages where the system has them, and given back when

@@ -11,7 +11,7 @@ namespace stamarker {
 
 /// The readable body of every operation, and the fast one: OpenMP over fixed blocks of rows, so
 /// that the number of threads changes no bit; loops for several instruction sets (rows.cpp);
-/// dense products by oneDNN (dense.cpp).
+/// dense products by a BLAS (dense.hpp).
 class CpuBackend : public Backend {
  public:
   void synchronize() override {}

@@ -1,16 +1,10 @@
 #include "kernels/cpu/dense.hpp"
 
-#include <omp.h>
-#include <oneapi/dnnl/dnnl.h>
-
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include "kernels/cpu/blocks.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
-#include "kernels/cpu/one_thread.hpp"
 #include "kernels/cpu/rows.hpp"
 
 namespace stamarker {
@@ -24,19 +18,6 @@ constexpr int panel = 64, symmetric_panel = 32;
 constexpr int terms = 1024, shared_terms = 2048;
 
 }  // namespace
-
-void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
-          const float* b, int ldb, float beta, float* c, int ldc) {
-  if (m == 0 || n == 0) return;
-  const OneThread alone;  // oneDNN would cut the sums by threads
-  const dnnl_status_t status =
-      dnnl_sgemm(a_op == Transpose::yes ? 'T' : 'N', b_op == Transpose::yes ? 'T' : 'N', m, n, k,
-                 alpha, a, lda, b, ldb, beta, c, ldc);
-  if (status == dnnl_success) return;
-  // Shapes that do not match are a bug; no exception may leave a parallel region.
-  std::fputs("stamarker: broken rule: oneDNN takes any product of matching shapes\n", stderr);
-  std::abort();
-}
 
 void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out) {
   for_row_blocks(

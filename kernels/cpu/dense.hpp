@@ -1,12 +1,18 @@
 #pragma once
+#include <string>
+
 #include "kernels/backend.hpp"
 
 namespace stamarker {
 
 /// C = alpha op(A) op(B) + beta C by one thread; C is [m, n], row-major, k terms a sum.
-/// The one seam to the BLAS (oneDNN's sgemm). May be called from inside a parallel region.
+/// The one seam to the BLAS: oneDNN's sgemm on x86-64, OpenBLAS's elsewhere, where oneDNN has but a
+/// reference body. May be called from inside a parallel region.
 void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
           const float* b, int ldb, float beta, float* c, int ldc);
+
+/// The library behind gemm with its version, "oneDNN 2.6"; of OpenBLAS also the core it chose.
+std::string gemm_library();
 
 /// out += A^T B, all threads, cut into panels of output rows so that no sum is split.
 void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out);
