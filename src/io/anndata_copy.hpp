@@ -13,10 +13,10 @@ namespace stamarker::anndata {
 struct Selection {
   std::span<const std::int32_t> rows;
   std::int64_t n_rows_before = 0;  // of the whole element
-  bool on_both_axes = false;       // of obsp: the same selection for columns
+  bool on_both_axes = false;       // of obsp and varp: the same selection for columns
 };
 
-/// Names of the elements of obsm, varm or obsp.
+/// Names of the elements of obsm, varm, obsp, varp or layers.
 std::vector<std::string> element_names(hid_t file, const std::string& name);
 
 /// Copies the selected rows of <group>/<name>: a dense array of any type, a sparse matrix, a table,

@@ -117,7 +117,7 @@ std::optional<OwnTables> own_tables(const ResultContents& contents,
                      rows_of(whole.var, contents.selected_genes), whole.obs.n_rows(),
                      whole.var.n_rows()};
   } catch (const InputError& error) {
-    left_out.push_back(fmt::format("obs, var, obsm, varm, obsp and uns ({})", error.what()));
+    left_out.push_back(fmt::format("obs, var, obsm, varm, obsp, varp and uns ({})", error.what()));
     return std::nullopt;
   }
 }
@@ -179,7 +179,22 @@ void carry_over(hid_t file, const std::string& path, std::vector<std::string>& l
   }
 }
 
-/// obsm, varm, obsp and uns, if the input is an AnnData file.
+/// Names what stays behind: other matrices than the one that was read, which may be larger than
+/// memory, and with raw the tables of the genes of X, which are others.
+void name_left_behind(hid_t input, const std::string& layer, std::vector<std::string>& left_out) {
+  const bool has_raw = h5::exists(input, "raw") || h5::exists(input, "raw.X");
+  if (layer != "X" && h5::exists(input, "X")) left_out.emplace_back("X");
+  if (layer != "raw" && has_raw) left_out.emplace_back("raw");
+  for (const std::string& name : anndata::element_names(input, "layers"))
+    if (name != layer) left_out.push_back("layers/" + name);
+  if (layer != "raw") return;
+  left_out.emplace_back("var");
+  for (const char* group : {"varm", "varp"})
+    for (const std::string& name : anndata::element_names(input, group))
+      left_out.push_back(fmt::format("{}/{}", group, name));
+}
+
+/// obsm, varm, obsp, varp and uns, if the input is an AnnData file.
 void copy_anndata(hid_t file, const ResultContents& contents, const OwnTables& own,
                   std::vector<std::string>& left_out) {
   if (!is_anndata_file(contents.input.path)) return;
@@ -187,6 +202,8 @@ void copy_anndata(hid_t file, const ResultContents& contents, const OwnTables& o
   const anndata::Selection spots{contents.kept_spots, own.n_spots, false};
   const anndata::Selection genes{contents.selected_genes, own.n_genes, false};
   const anndata::Selection pairs{contents.kept_spots, own.n_spots, true};
+  const anndata::Selection gene_pairs{contents.selected_genes, own.n_genes, true};
+  name_left_behind(input, contents.input.layer, left_out);
   const auto copy_group = [&](const std::string& group, const anndata::Selection& selection) {
     for (const std::string& name : anndata::element_names(input, group))
       if (!is_our_element(name))
@@ -194,8 +211,11 @@ void copy_anndata(hid_t file, const ResultContents& contents, const OwnTables& o
                    [&] { anndata::copy_element(input, file, group, name, selection, left_out); });
   };
   copy_group("obsm", spots);
-  if (contents.input.layer != "raw") copy_group("varm", genes);
   copy_group("obsp", pairs);
+  if (contents.input.layer != "raw") {
+    copy_group("varm", genes);
+    copy_group("varp", gene_pairs);
+  }
   const std::vector<std::string> decoded = anndata::categories_in_uns(input);
   for (const std::string& key : h5::names_in(input, "uns"))
     if (!is_our_uns(key) && std::find(decoded.begin(), decoded.end(), key) == decoded.end())

@@ -69,7 +69,7 @@ struct ResultContents {
   std::function<SaliencyRows()> next_saliency;
 
   // Filled on rank 0, not looked at elsewhere.
-  InputOptions input;                        // read again for its own obs, var, obsm, varm, uns
+  InputOptions input;                        // read again for its own obs, var, obsm, ...
   std::vector<std::int32_t> kept_spots;      // [N], indices into the input, ascending
   std::vector<std::int32_t> selected_genes;  // [G], indices into the input, ascending
   std::vector<std::string> spot_names;       // [N]

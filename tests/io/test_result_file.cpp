@@ -155,7 +155,7 @@ TEST_P(InputChanged, CostsItsOwnPartsOnly) {
 
   ASSERT_EQ(left_out.size(), world.rank() == 0 ? 1u : 0u);
   for (const std::string& line : left_out) {
-    EXPECT_TRUE(line.starts_with("obs, var, obsm, varm, obsp and uns (")) << line;
+    EXPECT_TRUE(line.starts_with("obs, var, obsm, varm, obsp, varp and uns (")) << line;
     EXPECT_NE(line.find(input), std::string::npos) << line;
     EXPECT_NE(line.find(GetParam().reason), std::string::npos) << line;
   }

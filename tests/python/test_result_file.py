@@ -145,6 +145,32 @@ def test_carries_over_the_inputs_own_parts(tmp_path):
     assert result.uns["rank_genes_groups"]["params"]["method"] == "stamarker"
 
 
+def with_other_matrices():
+    data = input_section()
+    rng = np.random.default_rng(2)
+    data.raw = data[:, :20].copy()
+    data.layers["spliced"] = data.X.copy()
+    data.varp["sparse"] = scipy.sparse.random(data.n_vars, data.n_vars, 0.2, "csr", rng=rng)
+    data.varp["dense"] = rng.random((data.n_vars, data.n_vars))
+    return data
+
+
+@pytest.mark.parametrize(("layer", "stays"), [
+    ("X", ["raw", "layers/spliced"]), ("spliced", ["X", "raw"]),
+    ("raw", ["X", "layers/spliced", "var", "varm/PCs", "varp/dense", "varp/sparse"])])
+def test_names_the_matrices_that_stay_behind(tmp_path, layer, stays):
+    data = with_other_matrices()
+    path, left_out = write_result(tmp_path, data, "none", layer)
+
+    result = read_without_warnings(path)
+
+    assert left_out == [f"left out: {name}" for name in stays]
+    assert set(result.layers) == {"counts"} and result.raw is None
+    assert set(result.varp) == (set() if layer == "raw" else {"dense", "sparse"})
+    for key in result.varp:
+        np.testing.assert_array_equal(dense(result.varp[key]), dense(kept(data).varp[key]))
+
+
 def test_scanpy_lists_and_plots_the_ranked_genes(tmp_path):
     path, _ = write_result(tmp_path, input_section())
     result = anndata.read_h5ad(path)
