@@ -144,6 +144,8 @@ File open_to_read(const std::string& path) {
   std::error_code ignored;
   if (!fs::exists(path, ignored)) throw InputError(path + " does not exist");
   if (fs::is_directory(path, ignored)) throw InputError(path + " is a folder, not a file");
+  if (!fs::is_regular_file(path, ignored))  // opening a pipe would wait for its writer
+    throw InputError(path + " is a pipe or device, not a file");
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
   if (id >= 0) return File{id};
   const bool is_hdf5 = H5Fis_hdf5(path.c_str()) > 0;

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -65,6 +66,11 @@ BadInput bad_file(const std::string& name, const std::string& message,
 std::vector<BadInput> bad_inputs() {
   return {
       {"MissingFile", {"input.path=none.h5ad"}, "none.h5ad"},
+      {"Device", {"input.path=/dev/null"}, "/dev/null is a pipe or device, not a file"},
+      {"Pipe",
+       {"input.path=pipe"},
+       "pipe is a pipe or device, not a file",
+       [](const fs::path& folder) { mkfifo((folder / "pipe").c_str(), 0600); }},
       bad_file("NotHdf5", "bad.h5ad", [](const fs::path& f) { write_text(f, "gene,count\n"); }),
       bad_file("Truncated", "bad.h5ad",
                [](const fs::path& f) { fs::resize_file(f, fs::file_size(f) / 2); }),

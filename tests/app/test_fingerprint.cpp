@@ -139,7 +139,7 @@ TEST_P(InputLayouts, ChecksumSeesEveryFileThatIsReadAndNoOther) {
   const auto after_a_change_of = [&](const std::string& name) {
     const std::string contents = read_text(scratch / name);
     write_text(scratch / name, contents + "more");
-    const std::string changed = checksum();
+    std::string changed = checksum();
     write_text(scratch / name, contents);
     return changed;
   };
@@ -179,6 +179,25 @@ TEST(InputChecksum, SeesEveryBitOfALargeFile) {
   add();
 
   EXPECT_EQ(seen.size(), 8U);
+}
+
+TEST(InputChecksum, NamesTheFileThatCannotBeReadToItsEnd) {
+  const std::string shorter_than_its_size = "/sys/kernel/mm/transparent_hugepage/enabled";
+  if (!std::filesystem::exists(shorter_than_its_size)) GTEST_SKIP() << "SKIPPED: no /sys here";
+  const Scratch scratch;
+  for (const char* name : {"matrix.mtx", "features.tsv", "coordinates.csv"})
+    write_text(scratch / name, "x");
+  std::filesystem::create_symlink(shorter_than_its_size, scratch / "barcodes.tsv");
+  std::string message;
+
+  try {
+    input_checksum(scratch.path().string());
+  } catch (const InputError& error) {
+    message = error.what();
+  }
+
+  EXPECT_NE(message.find("barcodes.tsv (cannot be read: Input/output error)"), std::string::npos)
+      << message;
 }
 
 TEST(ParallelPlan, PutsRanksOfAGroupSideBySide) {

@@ -1,13 +1,18 @@
 #include "app/run/fingerprint.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <omp.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
+#include <span>
 #include <vector>
 
 #include "base/error.hpp"
@@ -34,30 +39,59 @@ std::uint64_t word_of(std::string_view bytes) {
   return all;
 }
 
-/// Blocks of fixed size are read and summed up by all threads, and joined in their order.
-void add_file(Checksum& checksum, const fs::path& file) {
-  constexpr std::int64_t block = std::int64_t{1} << 22;
-  std::error_code error;
-  const auto size = static_cast<std::int64_t>(fs::file_size(file, error));
-  const std::int64_t n_blocks = error ? 0 : (size + block - 1) / block;
-  std::vector<std::uint64_t> words(static_cast<std::size_t>(n_blocks));
-  bool is_read = !error && std::ifstream(file, std::ios::binary).good();
-#pragma omp parallel reduction(&& : is_read)
-  {
-    std::vector<char> bytes(static_cast<std::size_t>(std::min(block, size)));
-    std::ifstream in(file, std::ios::binary);
-#pragma omp for schedule(static)
-    for (std::int64_t k = 0; k < n_blocks; ++k) {
-      const std::int64_t n = std::min(block, size - k * block);
-      in.seekg(k * block);
-      in.read(bytes.data(), n);
-      is_read = is_read && in.good();
-      words[static_cast<std::size_t>(k)] = word_of({bytes.data(), static_cast<std::size_t>(n)});
-    }
+/// A file that several threads read.
+class OpenFile {
+ public:
+  explicit OpenFile(const fs::path& path) : file_(open(path.c_str(), O_RDONLY | O_CLOEXEC)) {}
+  ~OpenFile() {
+    if (file_ >= 0) close(file_);
   }
-  if (!is_read)
-    throw InputError(fmt::format("input.path = {} (cannot be read: {})", file.string(),
-                                 std::generic_category().message(errno)));
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
+  bool is_open() const { return file_ >= 0; }
+  /// Fills `bytes` from `offset` on. 0, or the error: EIO at an early end.
+  int read(std::int64_t offset, std::span<char> bytes) const {
+    while (!bytes.empty()) {
+      const ssize_t n = pread(file_, bytes.data(), bytes.size(), offset);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return n < 0 ? errno : EIO;
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+      offset += n;
+    }
+    return 0;
+  }
+
+ private:
+  int file_;
+};
+
+/// Blocks of fixed size are read and summed up by all threads, and joined in their order.
+void add_file(Checksum& checksum, const fs::path& path) {
+  constexpr std::int64_t block = std::int64_t{1} << 22;
+  const auto check = [&](int error) {
+    if (error != 0)
+      throw InputError(fmt::format("input.path = {} (cannot be read: {})", path.string(),
+                                   std::generic_category().message(error)));
+  };
+  const OpenFile file(path);
+  check(file.is_open() ? 0 : errno);
+  std::error_code unknown;
+  const auto size = static_cast<std::int64_t>(fs::file_size(path, unknown));
+  check(unknown.value());
+  const std::int64_t n_blocks = (size + block - 1) / block;
+  std::vector<std::uint64_t> words(static_cast<std::size_t>(n_blocks));
+  // No exception may leave the parallel region, so that its memory is taken before.
+  const auto width = static_cast<std::size_t>(std::min(block, size));
+  std::vector<char> memory(width * static_cast<std::size_t>(omp_get_max_threads()));
+  int error = 0;
+#pragma omp parallel for schedule(static) reduction(max : error)
+  for (std::int64_t k = 0; k < n_blocks; ++k) {
+    const std::span<char> bytes(memory.data() + width * omp_get_thread_num(),
+                                static_cast<std::size_t>(std::min(block, size - k * block)));
+    error = std::max(error, file.read(k * block, bytes));
+    words[static_cast<std::size_t>(k)] = word_of({bytes.data(), bytes.size()});
+  }
+  check(error);
   checksum.add(fmt::format("{} {:x}\n", size, fmt::join(words, " ")));
 }
 
