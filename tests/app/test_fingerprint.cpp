@@ -8,6 +8,7 @@
 #include "app/run/fingerprint.hpp"
 #include "app/run/log.hpp"
 #include "app/run/run_context.hpp"
+#include "app/version/version.hpp"
 #include "base/error.hpp"
 #include "io/atomic_file.hpp"
 #include "io/h5.hpp"
@@ -55,6 +56,14 @@ TEST(Fingerprints, ChangeWithTheInput) {
   const Fingerprints one(with({}), "one"), other(with({}), "other");
 
   for (const Stage stage : all_stages) EXPECT_NE(one.of(stage), other.of(stage));
+}
+
+TEST(Fingerprints, ChangeWithTheReleaseAndTheVersionOfResults) {
+  const Fingerprints now(with({}), "input"), other(with({}), "input", "stamarker 0.0.9 2");
+
+  for (const Stage stage : all_stages) EXPECT_NE(now.of(stage), other.of(stage));
+  EXPECT_EQ(program_of_results(),
+            std::string("stamarker ") + version + " " + std::to_string(results_version));
 }
 
 /// Reference value: FNV-1a of "foobar" as in the authors' test suite (draft-eastlake-fnv).

@@ -15,6 +15,7 @@
 #include <span>
 #include <vector>
 
+#include "app/version/version.hpp"
 #include "base/error.hpp"
 #include "io/read_input.hpp"
 
@@ -112,9 +113,14 @@ std::string input_checksum(const std::string& path) {
   return checksum.hex();
 }
 
-Fingerprints::Fingerprints(const Config& config, const std::string& checksum_of_input) {
+std::string program_of_results() {
+  return fmt::format("stamarker {} {}", version, results_version);
+}
+
+Fingerprints::Fingerprints(const Config& config, const std::string& checksum_of_input,
+                           const std::string& program) {
   Checksum running;
-  running.add("stamarker 1\ninput " + checksum_of_input + "\n");
+  running.add(program + "\ninput " + checksum_of_input + "\n");
   for (const Stage stage : all_stages) {
     running.add(name_of(stage));
     for (const auto& [key, value] : options_of(config, stage))

@@ -22,12 +22,23 @@ class Checksum {
 /// missing, unreadable.
 std::string input_checksum(const std::string& path);
 
-/// What the result of each stage depends on, in one word: the options of the stage, those of the
-/// stages before it and the input. A stage file is of use exactly when it carries the same word.
+/// Raise it with a change after which the same input, seed and options give other bits in any stage
+/// on the same machine: another order of sums, another random number, another default inside a
+/// kernel. Runs of before are then not taken for runs of now. Never lower it.
+constexpr int results_version = 2;
+
+/// The release and results_version: a release never takes over what another has computed, and
+/// between releases the number tells apart.
+std::string program_of_results();
+
+/// What the result of each stage depends on, in one word: the program, the options of the stage,
+/// those of the stages before it and the input. A stage file is of use exactly when it carries the
+/// same word.
 class Fingerprints {
  public:
   Fingerprints() = default;
-  Fingerprints(const Config& config, const std::string& checksum_of_input);
+  Fingerprints(const Config& config, const std::string& checksum_of_input,
+               const std::string& program = program_of_results());
   const std::string& of(Stage stage) const { return words_[static_cast<std::size_t>(stage)]; }
 
  private:

@@ -37,7 +37,8 @@ std::string difference_of(const RunDirectory& directory, const Config& config) {
   } catch (const InputError&) {
     return "a run without a readable config.resolved.yaml";
   }
-  return fmt::format("a run of other contents of {}, or of another version", config.input.path);
+  return fmt::format("a run of other contents of {}, or of another version of stamarker",
+                     config.input.path);
 }
 
 /// The paths in a folder; none where it cannot be read.
