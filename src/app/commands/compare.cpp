@@ -9,7 +9,6 @@
 #include <limits>
 #include <map>
 #include <numeric>
-#include <ranges>
 
 #include "cluster/consensus.hpp"
 #include "io/h5.hpp"
@@ -141,10 +140,10 @@ ComparedSection read_compared(const std::string& path, const std::string& annota
   section.annotated_names = as_texts(*known.categories);
   section.domain = codes_of(found);
   section.domain_names = as_texts(*found.categories);
-  const auto has_both = [&](std::size_t i) {
-    return section.annotation[i] >= 0 && section.domain[i] >= 0;
-  };
-  if (std::ranges::none_of(std::views::iota(std::size_t{0}, section.domain.size()), has_both))
+  bool is_any = false;
+  for (std::size_t i = 0; i < section.domain.size(); ++i)
+    is_any = is_any || (section.annotation[i] >= 0 && section.domain[i] >= 0);
+  if (!is_any)
     throw InputError(
         fmt::format("{}: no spot has a value in obs/{} and in obs/stamarker", path, annotation));
   if (gene_annotation.empty()) return section;
