@@ -88,7 +88,8 @@ TileSaliency tile_saliency(Backend& backend, const Tile& tile, const ExpressionR
   for (const std::int32_t spot : result.spots) row.push_back(domain[spot]);
   result.domains = row;
   std::ranges::sort(result.domains);
-  result.domains.erase(std::ranges::unique(result.domains).begin(), result.domains.end());
+  result.domains.erase(std::unique(result.domains.begin(), result.domains.end()),
+                       result.domains.end());
   for (std::int32_t& of_spot : row)
     of_spot = static_cast<std::int32_t>(std::ranges::lower_bound(result.domains, of_spot) -
                                         result.domains.begin());
