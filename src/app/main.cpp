@@ -8,6 +8,7 @@
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): no MPI, no program
   constexpr int input_error = 2, interrupted = 75;
+  stamarker::remember_early_request();
   stamarker::Environment mpi(argc, argv);
   const stamarker::Comm world(MPI_COMM_WORLD);  // the only MPI_COMM_WORLD of the program
   try {

@@ -23,6 +23,14 @@ namespace {
   _exit(is_interrupted() ? 0 : 1);
 }
 
+/// In a process of its own: is asked to end before it watches.
+[[noreturn]] void end_after_early_request() {
+  remember_early_request();
+  raise(SIGUSR1);
+  watch_for_interruption();
+  _exit(is_interrupted() ? 0 : 1);
+}
+
 /// To this process, until it ends.
 void send_signals() {
   std::thread([] {
@@ -82,6 +90,10 @@ TEST(Interruption, IgnoredSigintStaysIgnored) {
   signal(SIGINT, SIG_IGN);
 
   EXPECT_EXIT(end_after({SIGINT, SIGINT}), ::testing::ExitedWithCode(1), "");
+}
+
+TEST(Interruption, EarlySigusr1IsRemembered) {
+  EXPECT_EXIT(end_after_early_request(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(Interruption, HandlersRunInAThreadOfTheirOwn) {

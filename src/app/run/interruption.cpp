@@ -18,6 +18,8 @@ extern "C" void ask_to_end(int /*signal*/) { was_asked = 1; }
 
 }  // namespace
 
+void remember_early_request() { std::signal(SIGUSR1, ask_to_end); }
+
 void watch_for_interruption() {
   std::signal(SIGTERM, ask_to_end);
   std::signal(SIGUSR1, ask_to_end);

@@ -9,6 +9,10 @@ struct Interrupted : std::exception {
   const char* what() const noexcept override { return "interrupted; --resume continues"; }
 };
 
+/// For the beginning of main: a SIGUSR1, which would end the program, is remembered for a run that
+/// watches for it. Batch systems send it to a launcher that may still be starting its ranks.
+void remember_early_request();
+
 /// From now on SIGTERM, SIGUSR1 and SIGINT (Ctrl-C) ask the run to end. Repeats of the first two
 /// change nothing: batch systems send a signal to the launcher and to its ranks, and ranks then get
 /// it twice. A second SIGINT ends the program at once. A SIGINT that is ignored stays so, as in

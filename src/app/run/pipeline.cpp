@@ -216,9 +216,9 @@ void run_in_directory(RunContext& run, RunDirectory& directory, const PipelineRe
 }  // namespace
 
 void run_pipeline(const Comm& world, const PipelineRequest& request) {
-  if (!request.is_dry_run) watch_for_interruption();
   Log log(world.rank() == 0);
   const Config config = load_on_root(world, request, log);
+  if (!request.is_dry_run) watch_for_interruption();
   const ParallelPlan plan(world.rank(), world.size(), config.compute);
   const int n_available = available_threads(world);
   const int n_threads = config.compute.threads > 0 ? config.compute.threads : n_available;
