@@ -12,6 +12,8 @@
 
 #include "data/spatial_order.hpp"
 #include "kernels/buffer.hpp"
+#include "kernels/cpu/blocks.hpp"
+#include "kernels/cpu/dense.hpp"
 #include "machine.hpp"
 #include "model/step_memory.hpp"
 #include "random_section.hpp"
@@ -116,6 +118,22 @@ Work of_projection(const Sizes& s) {
   return {2 * s.entries * H, 4 * (G * H + s.n * H) + s.entries * entry_bytes};
 }
 
+/// The two products of decode() that take most of its time, for all own spots, as it cuts them.
+void hidden_times_s(Chain& c) {
+  const ConstMatrix h3 = c.step.h3, s = c.step.s;
+  for_row_blocks(
+      h3.n_rows,
+      [&](int begin, int end) {
+        const std::size_t at = static_cast<std::size_t>(begin) * h3.n_cols;
+        gemm(Transpose::no, Transpose::no, end - begin, s.n_cols, h3.n_cols, 1, h3.data + at,
+             h3.n_cols, s.data, s.n_cols, 0, c.step.d_o3.data + at, s.n_cols);
+      },
+      rows_in_cache);
+}
+Work of_hidden_times_s(const Sizes& s) { return {2 * s.n * H * H, 8 * s.n * H}; }
+void hidden_gram(Chain& c) { add_symmetric_product(c.step.h3, c.step.h3, c.step.p); }
+Work of_hidden_gram(const Sizes& s) { return {s.n * H * (H + 1), 4 * s.n * H}; }
+
 constexpr Operation operations[] = {
     {"gram", [](Chain& c) { c.backend->gram(c.step.weights.w1, c.gram.matrix(512, 512)); }, of_gram,
      of_gram},
@@ -202,6 +220,8 @@ constexpr Operation operations[] = {
      [](const Sizes&) -> Work {
        return {24 * G * H, 48 * G * H};
      }},
+    {"H3 S alone", hidden_times_s, of_hidden_times_s, of_hidden_times_s},
+    {"H3^T H3 alone", hidden_gram, of_hidden_gram, of_hidden_gram},
 };
 
 const Machine& machine() {
