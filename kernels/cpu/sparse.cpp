@@ -32,8 +32,9 @@ void pack(const Sources& b, int source, int n, int column, float* tile) {
     return;
   }
   const int both = std::clamp(b.less.n_rows - source, 0, n);
-  rows::pack_difference(both, b.rows.data + at * width, b.times, b.less.data + at * width, width,
-                        column, tile);
+  if (both > 0)
+    rows::pack_difference(both, b.rows.data + at * width, b.times, b.less.data + at * width, width,
+                          column, tile);
   rows::pack_tile(n - both, nullptr, b.rows.data + (at + both) * width, width, column,
                   tile + static_cast<std::size_t>(both) * rows::tile_width);
 }
