@@ -48,18 +48,19 @@ Column as_categorical(const Column& column) {
   if (column.categories) return column;
   return std::visit(
       [&](const auto& all) {
+        std::vector<std::int32_t> codes(all.size(), -1);
+        std::vector<std::size_t> known;  // rows that have a value
         std::remove_cvref_t<decltype(all)> distinct;
-        for (std::size_t i = 0; i < all.size(); ++i)
-          if (!is_missing(column, i)) distinct.push_back(all[i]);
+        for (std::size_t i = 0; i < all.size(); ++i) {
+          if (is_missing(column, i)) continue;
+          known.push_back(i);
+          distinct.push_back(all[i]);
+        }
         std::sort(distinct.begin(), distinct.end());
         distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-        std::vector<std::int32_t> codes;
-        codes.reserve(all.size());
-        for (std::size_t i = 0; i < all.size(); ++i) {
-          const auto at = std::lower_bound(distinct.begin(), distinct.end(), all[i]);
-          codes.push_back(is_missing(column, i) ? -1
-                                                : static_cast<std::int32_t>(at - distinct.begin()));
-        }
+        for (const std::size_t i : known)
+          codes[i] = static_cast<std::int32_t>(
+              std::lower_bound(distinct.begin(), distinct.end(), all[i]) - distinct.begin());
         Column result{column.name, std::move(codes)};
         result.categories = std::move(distinct);
         return result;

@@ -7,7 +7,7 @@
 #include <functional>
 #include <numeric>
 
-#include "io/compressed_chunks.hpp"
+#include "io/row_reader.hpp"
 
 namespace stamarker::h5 {
 
@@ -315,12 +315,7 @@ void read_values(hid_t where, const std::string& name, hid_t memory_type, void* 
 
 void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
                hid_t memory_type, void* values) {
-  const DataSet set = open_dataset(where, name);
-  auto chunks = CompressedChunks::of(set);
-  if (chunks && chunks->gives(set, memory_type))
-    chunks->read(set, first, n, memory_type, values);
-  else
-    read_rows_by_hdf5(set, first, n, memory_type, values);
+  RowReader(where, name).read(first, n, memory_type, values);
 }
 
 void read_rows_by_hdf5(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,

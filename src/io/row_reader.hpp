@@ -19,8 +19,6 @@ class RowReader {
   [[nodiscard]] CompressedChunks::Rows begin(std::int64_t first, std::int64_t n, hid_t memory_type,
                                              void* values);
   void read(std::int64_t first, std::int64_t n, hid_t memory_type, void* values);
-  /// Set where several threads inflate chunks.
-  const std::optional<CompressedChunks>& chunks() const { return chunks_; }
 
  private:
   DataSet set_;

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -40,12 +39,11 @@ std::vector<double> read_score(const std::string& path, std::size_t n_genes,
   if (!h5::exists(file, name))
     throw InputError(fmt::format("{}: {} is missing; run `stamarker svgs` first", path, name));
   const std::vector<std::int64_t> shape = h5::shape_of(file, name);
-  if (!std::ranges::equal(shape, std::array{n_genes, n_domains}, std::ranges::equal_to(), {},
-                          [](std::size_t n) { return static_cast<std::int64_t>(n); }))
+  if (shape != std::vector<std::int64_t>{static_cast<std::int64_t>(n_genes),
+                                         static_cast<std::int64_t>(n_domains)})
     throw InputError(
         fmt::format("{}: {} has shape ({}), {} genes x {} domains of obs/stamarker expected; "
-                    "compare the result "
-                    "as `stamarker` wrote it",
+                    "compare the result as `stamarker` wrote it",
                     path, name, fmt::join(shape, ", "), n_genes, n_domains));
   return h5::read<double>(file, name);
 }

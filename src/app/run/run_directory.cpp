@@ -252,7 +252,6 @@ void check_writable(const std::string& output) {
 
 void check_directory(const RunDirectory& directory, const Config& config,
                      const Fingerprints& fingerprints, Existing existing, StageRange stages) {
-  check_writable(directory.path());
   const bool may_replace = existing == Existing::overwrite || existing == Existing::replace;
   for (const Stage stage : all_stages) {
     const bool is_before = stage < stages.first;

@@ -78,10 +78,10 @@ StageFiles count_files(const RunDirectory& directory, const Fingerprints& finger
 /// Throws InputError: the path is a file, or nothing can be written there.
 void check_writable(const std::string& output);
 
-/// Throws InputError when the directory cannot be used so: it is a file, cannot be written, holds
-/// results of another configuration (naming the key that differs) or input from the first stage
-/// on, holds an unfinished run that nobody said to continue, or lacks some of what the stages
-/// before the first one leave. Changes nothing.
+/// After check_writable: throws InputError when the directory cannot be used so: it holds results
+/// of another configuration (naming the key that differs) or input from the first stage on, holds
+/// an unfinished run that nobody said to continue, or lacks some of what the stages before the
+/// first one leave. Changes nothing.
 void check_directory(const RunDirectory& directory, const Config& config,
                      const Fingerprints& fingerprints, Existing existing, StageRange stages);
 
