@@ -12,10 +12,7 @@ namespace stamarker::test {
 class Pipeline : public ::testing::Test {
  protected:
   void SetUp() override {
-    const Outcome simulated =
-        run_program(scratch_.path(), {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes",
-                                      "150", "--n-domains", "3", "--svgs-per-domain", "20",
-                                      "--n-gradient-genes", "20", "--seed", "3"});
+    const Outcome simulated = simulate(3);
     ASSERT_EQ(simulated.exit_code, 0) << simulated.error;
     write_text(scratch_ / "run.yaml", R"(
 input: {path: section.h5ad}
@@ -30,6 +27,14 @@ compute: {threads: 1}
 )");
   }
 
+  /// Writes section.h5ad, with other values for another seed.
+  Outcome simulate(int seed) const {
+    return run_program(
+        scratch_.path(),
+        {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes", "150", "--n-domains", "3",
+         "--svgs-per-domain", "20", "--n-gradient-genes", "20", "--seed", std::to_string(seed)});
+  }
+
   /// "run run.yaml --set output=NAME --set ..." on n_ranks.
   Outcome run(const std::string& output, const std::vector<std::string>& settings = {},
               int n_ranks = 0, const std::string& command = "run",
@@ -41,8 +46,8 @@ compute: {threads: 1}
                                             const std::vector<std::string>& settings,
                                             const std::string& command = "run",
                                             const std::vector<std::string>& flags = {}) {
-    std::vector<std::string> words{command, "run.yaml", "--set", "output=" + output};
-    for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
+    std::vector<std::string> words =
+        with_settings({command, "run.yaml", "--set", "output=" + output}, settings);
     words.insert(words.end(), flags.begin(), flags.end());
     return words;
   }

@@ -131,6 +131,12 @@ int Outcome::n_error_lines() const {
   return static_cast<int>(std::count(error.begin(), error.end(), '\n'));
 }
 
+std::vector<std::string> with_settings(std::vector<std::string> words,
+                                       const std::vector<std::string>& settings) {
+  for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
+  return words;
+}
+
 Outcome run_program(const fs::path& folder, const std::vector<std::string>& arguments,
                     int n_ranks) {
   int status = 0;

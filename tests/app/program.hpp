@@ -19,6 +19,10 @@ struct Outcome {
 Outcome run_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
                     int n_ranks = 0);
 
+/// The words of a command with "--set" before each of `settings` behind them.
+std::vector<std::string> with_settings(std::vector<std::string> words,
+                                       const std::vector<std::string>& settings);
+
 /// On n_ranks, the last of which alone is started through the command `by` ("env NAME=value"). A
 /// run of more than `seconds` is ended, with exit code 124.
 Outcome run_with_last_rank_by(const std::vector<std::string>& by,

@@ -175,9 +175,7 @@ compute: {threads: 1}
 }
 
 Outcome run_with(const fs::path& folder, const std::vector<std::string>& settings, int n_ranks) {
-  std::vector<std::string> arguments{"run", "run.yaml"};
-  for (const std::string& setting : settings) arguments.insert(arguments.end(), {"--set", setting});
-  return run_program(folder, arguments, n_ranks);
+  return run_program(folder, with_settings({"run", "run.yaml"}, settings), n_ranks);
 }
 
 void expect_refused(const Outcome& outcome, const std::string& message) {

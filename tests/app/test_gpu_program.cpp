@@ -45,15 +45,12 @@ compute: {device: cuda, threads: 1}
   }
   Outcome train(const std::string& output, std::vector<std::string> settings = {}) {
     settings.insert(settings.begin(), "output=" + output);
-    std::vector<std::string> arguments{"train", "run.yaml"};
     if (!std::filesystem::exists(folder_ / output / "prepared.h5")) {
       Outcome prepared =
           run_program(folder_.path(), {"prepare", "run.yaml", "--set", "output=" + output});
       if (prepared.exit_code != 0) return prepared;
     }
-    for (const std::string& setting : settings)
-      arguments.insert(arguments.end(), {"--set", setting});
-    return run_program(folder_.path(), arguments);
+    return run_program(folder_.path(), with_settings({"train", "run.yaml"}, settings));
   }
   std::map<std::string, std::string> contents_of_model(const std::string& output, int m) {
     return contents_of(folder_ / (output + "/models/model_00" + std::to_string(m) + ".h5"));

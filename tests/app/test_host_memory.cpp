@@ -1,28 +1,12 @@
 #include <gmock/gmock.h>
-#include <sys/resource.h>
 
 #include "app/pipeline_fixture.hpp"
+#include "support/resource_limit.hpp"
 
 namespace stamarker::test {
 namespace {
 
 using ::testing::HasSubstr;
-
-/// While it lives no process that is started may have more memory.
-class MemoryLimit {
- public:
-  explicit MemoryLimit(rlim_t bytes) {
-    getrlimit(RLIMIT_AS, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    setrlimit(RLIMIT_AS, &limit);
-  }
-  ~MemoryLimit() { setrlimit(RLIMIT_AS, &before_); }
-  MemoryLimit(const MemoryLimit&) = delete;
-  MemoryLimit& operator=(const MemoryLimit&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 /// S and P of this width take 6.4 GB each; what is acquired before is far from 8 GB.
 TEST_F(Pipeline, RunsOutOfMemoryNamingTheStageItsNeedsAndWhatWouldHelp) {
@@ -33,7 +17,7 @@ TEST_F(Pipeline, RunsOutOfMemoryNamingTheStageItsNeedsAndWhatWouldHelp) {
   ASSERT_NE(plan.find(line), std::string::npos) << plan;
   const std::size_t begin = plan.find(line) + line.size();
   const std::string bytes = plan.substr(begin, plan.find('\n', begin) - begin);  // 13.2 GB
-  const MemoryLimit limit(rlim_t{8} << 30);
+  const ResourceLimit limit(RLIMIT_AS, rlim_t{8} << 30);
   for (const int n_ranks : {0, 2}) {
     const Outcome outcome = run("run", settings, n_ranks, "train");
 

@@ -254,12 +254,7 @@ TEST_F(Pipeline, OneStageIsReplacedWithThoseThatFollow) {
 
 TEST_F(Pipeline, ChangedInputIsNoticed) {
   ASSERT_EQ(run("run").exit_code, 0);
-  ASSERT_EQ(
-      run_program(scratch_.path(), {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes",
-                                    "150", "--n-domains", "3", "--svgs-per-domain", "20",
-                                    "--n-gradient-genes", "20", "--seed", "4"})
-          .exit_code,
-      0);
+  ASSERT_EQ(simulate(4).exit_code, 0);
 
   const Outcome refused = run("run");
 

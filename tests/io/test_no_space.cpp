@@ -1,5 +1,4 @@
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <csignal>
 
@@ -8,6 +7,7 @@
 #include "io/section_file.hpp"
 #include "sample_result.hpp"
 #include "scratch.hpp"
+#include "support/resource_limit.hpp"
 
 namespace stamarker {
 namespace {
@@ -17,18 +17,12 @@ using test::Scratch;
 /// While it lives no file of this process grows beyond `bytes`, as on a full disk.
 class FileSizeLimit {
  public:
-  explicit FileSizeLimit(rlim_t bytes) {
+  explicit FileSizeLimit(rlim_t bytes) : limit_(RLIMIT_FSIZE, bytes) {
     std::signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &before_);
-    const rlimit limit{bytes, before_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
   }
-  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
 
  private:
-  rlimit before_{};
+  test::ResourceLimit limit_;
 };
 
 template <class Work>
