@@ -286,16 +286,15 @@ PreparedData describe_selected(const Dataset& data, std::vector<std::int32_t> ke
 
 ConnectedSpots connect_spots(const Coordinates& coordinates, std::span<const std::int32_t> section,
                              const PrepareOptions& options, const SearchRanks& ranks) {
+  const NearestSpots spots(coordinates, section, ranks);
   ConnectedSpots connected;
   if (options.k_cutoff) {
-    connected.graph = nearest_graph(coordinates, section, *options.k_cutoff, ranks);
+    connected.graph = nearest_graph(spots, *options.k_cutoff);
   } else {
-    connected.radius =
-        options.rad_cutoff ? *options.rad_cutoff : automatic_radius(coordinates, section, ranks);
-    connected.graph =
-        radius_graph(coordinates, section, connected.radius, options.max_neighbors, ranks);
+    connected.radius = options.rad_cutoff ? *options.rad_cutoff : automatic_radius(spots);
+    connected.graph = radius_graph(spots, connected.radius, options.max_neighbors);
   }
-  check_edges(connected.graph, connected.radius, coordinates, section, ranks);
+  check_edges(connected.graph, connected.radius, spots);
   return connected;
 }
 

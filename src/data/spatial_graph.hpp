@@ -5,40 +5,24 @@
 #include <vector>
 
 #include "data/dataset.hpp"
+#include "data/nearest_spots.hpp"
 
 namespace stamarker {
-
-/// The ranks that search for neighbours together, each those of an equal run of spots; all of them
-/// hold all positions. The default is one rank alone. Every function that takes it is collective;
-/// the answers are the same bits for any number of ranks.
-class SearchRanks {
- public:
-  virtual ~SearchRanks() = default;
-  virtual int rank() const { return 0; }
-  virtual int n_ranks() const { return 1; }
-  /// What all ranks found, in rank order, on the first rank; empty elsewhere.
-  virtual std::vector<std::int32_t> on_first(std::vector<std::int32_t> mine) const { return mine; }
-  virtual std::vector<double> on_first(std::vector<double> mine) const { return mine; }
-  virtual double of_first(double value) const { return value; }
-};
 
 /// In both graphs spot j chooses its neighbours, and each chosen i attends to j: row i lists the
 /// spots j that chose i, and i itself. That is the direction of the public code (its edge list,
 /// read as source -> target), and matters where the choice is not mutual: among the k nearest, and
 /// where max_neighbors cuts. Of equally distant spots the one of lower index is chosen. Spots of
-/// different sections never share an edge. `section`: [n_spots]. Distances are float. The graph is
-/// made on the first rank; elsewhere it is that of no spots. Coordinates must be finite, which
-/// check_tables (select_counts.hpp) sees to.
+/// different sections never share an edge. Distances are float. The graph is made on the first of
+/// the ranks of `spots`; elsewhere it is that of no spots.
 /// Source: STAMarker stamarker/utils.py, compute_spatial_net / STAGATE Cal_Spatial_Net, where of
 /// two spots at one place a random one may lose the other; here they are always neighbours.
 
 /// j chooses the spots closer than `radius` (strictly), at most the max_neighbors nearest.
-SpatialGraph radius_graph(const Coordinates& coordinates, std::span<const std::int32_t> section,
-                          double radius, int max_neighbors, const SearchRanks& ranks = {});
+SpatialGraph radius_graph(const NearestSpots& spots, double radius, int max_neighbors);
 
 /// j chooses its k nearest spots; all others of a section with k spots or fewer.
-SpatialGraph nearest_graph(const Coordinates& coordinates, std::span<const std::int32_t> section,
-                           int k, const SearchRanks& ranks = {});
+SpatialGraph nearest_graph(const NearestSpots& spots, int k);
 
 /// A radius with about 6 neighbours. With d_k the median over spots of the distance to the k-th
 /// nearest: if d_{k+1} > 1.2 d_k for a k of 6, 5, 7, 4, 8 (tried in this order), the spots lie on a
@@ -46,8 +30,7 @@ SpatialGraph nearest_graph(const Coordinates& coordinates, std::span<const std::
 /// grid of Visium, 4 on a square grid. Otherwise it is the radius within which a spot has 6
 /// neighbours on average. One radius for all sections, which share a unit; of more than 100,000
 /// spots every n-th counts. 0 when no section has two spots at different places.
-double automatic_radius(const Coordinates& coordinates, std::span<const std::int32_t> section,
-                        const SearchRanks& ranks = {});
+double automatic_radius(const NearestSpots& spots);
 
 /// Neighbours of a spot, itself not counted.
 struct GraphSummary {
@@ -59,7 +42,6 @@ GraphSummary summary_of(const SpatialGraph& graph);
 
 /// Throws InputError when no spot has a neighbour, naming `radius` (0: k nearest) and the radius
 /// to use instead.
-void check_edges(const SpatialGraph& graph, double radius, const Coordinates& coordinates,
-                 std::span<const std::int32_t> section, const SearchRanks& ranks = {});
+void check_edges(const SpatialGraph& graph, double radius, const NearestSpots& spots);
 
 }  // namespace stamarker

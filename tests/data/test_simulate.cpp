@@ -155,8 +155,8 @@ TEST(Simulation, HasDomainsThatAreContiguousInSpace) {
     for (const SpotLayout layout : {SpotLayout::hexagonal, SpotLayout::random}) {
       const Simulation simulation({.layout = layout, .shape = shape});
       const std::vector<std::int32_t> section(simulation.n_spots(), 0);
-      const double radius = automatic_radius(simulation.coordinates(), section);
-      const SpatialGraph graph = radius_graph(simulation.coordinates(), section, radius, 50);
+      const double radius = automatic_radius({simulation.coordinates(), section});
+      const SpatialGraph graph = radius_graph({simulation.coordinates(), section}, radius, 50);
 
       const GraphSummary summary = summary_of(graph);
       std::int64_t n_same = 0;

@@ -79,7 +79,7 @@ class OneOfRanks : public SearchRanks {
 
 double mean_neighbors(const Coordinates& c) {
   const auto section = one_section(c);
-  return summary_of(radius_graph(c, section, automatic_radius(c, section), 50)).mean;
+  return summary_of(radius_graph({c, section}, automatic_radius({c, section}), 50)).mean;
 }
 
 /// Visium's array: rows sqrt(3)/2 apart, every second one moved by half a step; in pixels, so
@@ -111,7 +111,7 @@ TEST(RadiusGraph, MatchesAllPairsInTwoAndThreeDimensionsAndSeveralSections) {
       for (int i = 0; i < c.n_spots(); ++i) section[i] = i % n_sections;
       for (const double radius : {0.01, 0.1, 0.3})
         for (const int most : {1, 4, 50}) {
-          const SpatialGraph graph = radius_graph(c, section, radius, most);
+          const SpatialGraph graph = radius_graph({c, section}, radius, most);
 
           expect_rows(graph, rows_by_all_pairs(c, section, radius, most));
         }
@@ -122,7 +122,7 @@ TEST(RadiusGraph, GivesTiesAtTheLastPlaceToTheLowerIndex) {
   for (const int n_dims : {2, 3}) {
     const Coordinates c = lattice(n_dims == 2 ? 17 : 6, n_dims);
     for (const int most : {1, 3, 5})
-      expect_rows(radius_graph(c, one_section(c), 2.5, most),
+      expect_rows(radius_graph({c, one_section(c)}, 2.5, most),
                   rows_by_all_pairs(c, one_section(c), 2.5, most));
   }
 }
@@ -130,20 +130,20 @@ TEST(RadiusGraph, GivesTiesAtTheLastPlaceToTheLowerIndex) {
 TEST(RadiusGraph, LeavesOutSpotsAtTheRadiusItself) {
   const Coordinates c = lattice(5, 2);
 
-  EXPECT_EQ(summary_of(radius_graph(c, one_section(c), 1, 50)).max, 0);
-  EXPECT_EQ(summary_of(radius_graph(c, one_section(c), 1.001, 50)).max, 4);
+  EXPECT_EQ(summary_of(radius_graph({c, one_section(c)}, 1, 50)).max, 0);
+  EXPECT_EQ(summary_of(radius_graph({c, one_section(c)}, 1.001, 50)).max, 4);
 }
 
 TEST(RadiusGraph, JoinsSpotsAtOnePlaceBothWays) {
   const Coordinates c{2, {0, 0, 5, 5, 0, 0, 0, 0}};
 
-  expect_rows(radius_graph(c, one_section(c), 1, 50), {{0, 2, 3}, {1}, {0, 2, 3}, {0, 2, 3}});
+  expect_rows(radius_graph({c, one_section(c)}, 1, 50), {{0, 2, 3}, {1}, {0, 2, 3}, {0, 2, 3}});
 }
 
 TEST(RadiusGraph, HoldsEuclideanDistances) {
   const Coordinates c{2, {0, 0, 3, 4}};
 
-  const SpatialGraph graph = radius_graph(c, one_section(c), 6, 50);
+  const SpatialGraph graph = radius_graph({c, one_section(c)}, 6, 50);
 
   EXPECT_EQ(graph.distance, (std::vector<float>{0, 5, 5, 0}));
 }
@@ -153,7 +153,7 @@ TEST(NearestGraph, MatchesAllPairsAlsoWhereASectionIsSmallerThanK) {
   std::vector<std::int32_t> section(c.n_spots());
   for (int i = 0; i < c.n_spots(); ++i) section[i] = i < 3 ? 7 : 2;
   for (const int k : {1, 6, 15}) {
-    const SpatialGraph graph = nearest_graph(c, section, k);
+    const SpatialGraph graph = nearest_graph({c, section}, k);
 
     expect_rows(graph, rows_by_all_pairs(c, section, any_distance, k));
   }
@@ -163,7 +163,7 @@ TEST(AutomaticRadius, TakesTheRingOfSixOfAHexagonalGrid) {
   const Coordinates c = hexagonal_pixels(40, 30);
   const auto section = one_section(c);
 
-  const SpatialGraph graph = radius_graph(c, section, automatic_radius(c, section), 50);
+  const SpatialGraph graph = radius_graph({c, section}, automatic_radius({c, section}), 50);
 
   for (int r = 1; r < 39; ++r)
     for (int k = 1; k < 29; ++k) {
@@ -179,7 +179,7 @@ TEST(AutomaticRadius, TakesTheNearestRingOfSquareAndCubicLattices) {
     const auto section = one_section(c);
 
     const GraphSummary summary =
-        summary_of(radius_graph(c, section, automatic_radius(c, section), 50));
+        summary_of(radius_graph({c, section}, automatic_radius({c, section}), 50));
 
     EXPECT_EQ(summary.max, 2 * n_dims);
   }
@@ -192,29 +192,29 @@ TEST(AutomaticRadius, GivesSixNeighboursOnAverageWhereSpotsAreScattered) {
 
 TEST(AutomaticRadius, FollowsTheUnitOfTheCoordinates) {
   Coordinates c = random_points(500, 2, 4);
-  const double radius = automatic_radius(c, one_section(c));
+  const double radius = automatic_radius({c, one_section(c)});
   for (double& value : c.values) value *= 1024;
 
-  EXPECT_DOUBLE_EQ(automatic_radius(c, one_section(c)), 1024 * radius);
+  EXPECT_DOUBLE_EQ(automatic_radius({c, one_section(c)}), 1024 * radius);
 }
 
 TEST(AutomaticRadius, JoinsAsFewAsTwoSpots) {
   EXPECT_EQ(mean_neighbors({2, {0, 0, 10, 0}}), 1);
   EXPECT_EQ(mean_neighbors({2, {0, 0, 10, 0, 20, 0}}), 2);
-  EXPECT_EQ(automatic_radius({2, {1, 1, 1, 1}}, std::vector<std::int32_t>{0, 0}), 0);
+  EXPECT_EQ(automatic_radius({{2, {1, 1, 1, 1}}, std::vector<std::int32_t>{0, 0}}), 0);
 }
 
 TEST(SpatialGraphErrors, NamesARadiusThatWorksWhereThereIsNoEdge) {
   const Coordinates c = lattice(9, 2);
   const auto section = one_section(c);
-  const SpatialGraph graph = radius_graph(c, section, 0.5, 50);
+  const SpatialGraph graph = radius_graph({c, section}, 0.5, 50);
 
-  const std::string message = message_of([&] { check_edges(graph, 0.5, c, section); });
+  const std::string message = message_of([&] { check_edges(graph, 0.5, {c, section}); });
 
   EXPECT_EQ(message,
             "prepare.rad_cutoff = 0.5 gives a graph without edges (no two spots are so close; use "
             "1.20711, which is what auto chooses)");
-  EXPECT_NO_THROW(check_edges(radius_graph(c, section, 1.20711, 50), 1.20711, c, section));
+  EXPECT_NO_THROW(check_edges(radius_graph({c, section}, 1.20711, 50), 1.20711, {c, section}));
 }
 
 TEST(SpatialGraphErrors, RefusesSpotsThatAllLieAtOnePlace) {
@@ -222,7 +222,7 @@ TEST(SpatialGraphErrors, RefusesSpotsThatAllLieAtOnePlace) {
   const std::vector<std::int32_t> section{0, 1};
 
   EXPECT_NE(message_of([&] {
-              check_edges(nearest_graph(c, section, 6), 0, c, section);
+              check_edges(nearest_graph({c, section}, 6), 0, {c, section});
             }).find("each in a section of its own"),
             std::string::npos);
 }
@@ -230,7 +230,7 @@ TEST(SpatialGraphErrors, RefusesSpotsThatAllLieAtOnePlace) {
 TEST(GraphSummary, CountsNeighboursWithoutTheSpotItself) {
   const Coordinates c{2, {0, 0, 1, 0, 2, 0, 50, 0}};
 
-  const GraphSummary summary = summary_of(radius_graph(c, one_section(c), 1.5, 50));
+  const GraphSummary summary = summary_of(radius_graph({c, one_section(c)}, 1.5, 50));
 
   EXPECT_EQ(summary.mean, 1);
   EXPECT_EQ(summary.min, 0);
@@ -243,15 +243,15 @@ TEST(SpatialGraphTest, IsTheSameBySeveralRanks) {
   const Coordinates c = random_points(500, 2, 11);
   std::vector<std::int32_t> section(500);
   for (int i = 0; i < 500; ++i) section[i] = i < 100 ? 0 : 1 + i % 2;
-  const SpatialGraph alone = radius_graph(c, section, 0.1, 7);
-  const double radius = automatic_radius(c, section);
+  const SpatialGraph alone = radius_graph({c, section}, 0.1, 7);
+  const double radius = automatic_radius({c, section});
   std::vector<std::vector<double>> of_graph, of_radius;
   SpatialGraph together;
   double radius_together = 0;
 
   for (const int rank : {2, 1, 0}) {
-    together = radius_graph(c, section, 0.1, 7, OneOfRanks(rank, of_graph));
-    radius_together = automatic_radius(c, section, OneOfRanks(rank, of_radius));
+    together = radius_graph({c, section, OneOfRanks(rank, of_graph)}, 0.1, 7);
+    radius_together = automatic_radius({c, section, OneOfRanks(rank, of_radius)});
     EXPECT_EQ(together.n_spots(), rank == 0 ? 500 : 0);
   }
 

@@ -33,7 +33,7 @@ Indices row(const Tile& tile, int i) {
 TEST(SpatialOrder, KeepsGroupsAndRowsOfATile) {
   for (const int n_dims : {2, 3}) {
     const Coordinates c = random_points(400, n_dims, 5);
-    const SpatialGraph graph = nearest_graph(c, one_section(c), 5);
+    const SpatialGraph graph = nearest_graph({c, one_section(c)}, 5);
     const Tile before = one_of_four_tiles(c, graph);
 
     Tile tile = before;
@@ -57,7 +57,7 @@ TEST(SpatialOrder, KeepsGroupsAndRowsOfATile) {
 
 TEST(SpatialOrder, BringsNeighborsOfAShuffledSectionTogether) {
   const Coordinates c = random_points(4096, 2, 6);
-  const SpatialGraph graph = nearest_graph(c, one_section(c), 6);
+  const SpatialGraph graph = nearest_graph({c, one_section(c)}, 6);
   Indices own(4096);
   for (int i = 0; i < 4096; ++i) own[i] = i;
   Tile tile = make_tile(graph, own, Halo::sources);

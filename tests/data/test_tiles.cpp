@@ -68,8 +68,8 @@ TEST(Tiling, HoldsTwoHopsOfSymmetricAndAsymmetricGraphs) {
     const Coordinates c = random_points(180, 2, seed);
     const auto section = one_section(c);
     for (const SpatialGraph& graph :
-         {radius_graph(c, section, 0.11, 50), radius_graph(c, section, 0.15, 3),
-          nearest_graph(c, section, 2), nearest_graph(c, section, 6)})
+         {radius_graph({c, section}, 0.11, 50), radius_graph({c, section}, 0.15, 3),
+          nearest_graph({c, section}, 2), nearest_graph({c, section}, 6)})
       for (const int n_tiles : {1, 2, 3, 7, 20})
         for (const Halo halo : {Halo::sources, Halo::attending}) {
           const auto own = bisect(c, std::vector<double>(c.n_spots(), 1), n_tiles);
@@ -84,7 +84,7 @@ TEST(Tiling, HoldsTwoHopsOfSymmetricAndAsymmetricGraphs) {
 
 TEST(Tiling, RefusesOwnSpotsOutOfOrderOrOfTwoTiles) {
   const Coordinates c = random_points(10, 2, 9);
-  const SpatialGraph graph = nearest_graph(c, one_section(c), 2);
+  const SpatialGraph graph = nearest_graph({c, one_section(c)}, 2);
 
   EXPECT_THROW(Tiling(graph, {{3, 1}}, Halo::sources), std::logic_error);
   EXPECT_THROW(Tiling(graph, {{1, 1}}, Halo::sources), std::logic_error);
@@ -93,7 +93,7 @@ TEST(Tiling, RefusesOwnSpotsOutOfOrderOrOfTwoTiles) {
 
 TEST(MakeTile, IsTheIdentityForOneTile) {
   const Coordinates c = random_points(100, 2, 9);
-  const SpatialGraph graph = nearest_graph(c, one_section(c), 5);
+  const SpatialGraph graph = nearest_graph({c, one_section(c)}, 5);
   const Indices all = bisect(c, std::vector<double>(100, 1), 1).at(0);
 
   const Tile tile = make_tile(graph, all, Halo::sources);

@@ -54,7 +54,7 @@ double spots_with_halo(const Plan& p, double n_tiles) {
 }
 
 /// Rank 0: the input's names and positions, those kept, the neighbours that all spots choose, then
-/// the graph. Every rank: positions and a tree of them, the neighbours that its own spots choose;
+/// the graph. Every rank: positions and trees of them, the neighbours that its own spots choose;
 /// its selected counts; of each thread a block of rows as read and as selected, with the chunks of
 /// them inflated, and the tally of the genes.
 double prepare_memory(const Plan& p) {
@@ -70,7 +70,7 @@ double prepare_memory(const Plan& p) {
   const double tally = static_cast<double>(p.size.n_input_genes) * 16 * (8 + 4.0 * p.n_threads);
   const double input_tables = p.n() * (name + 16 + 4);
   const double chosen = std::max(0.0, p.edges() - p.n());
-  const double search = p.n() * 16 + (28 * p.n() + 28 * chosen) / p.n_ranks;
+  const double search = p.n() * 44 + (8 * p.n() + 28 * chosen) / p.n_ranks;
   const double choices = search + 12 * p.n() + 12 * chosen;
   return input_tables + p.tables() + choices + entry * share + rows + inflated + tally;
 }
