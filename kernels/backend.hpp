@@ -251,7 +251,8 @@ class Backend {
   /// score_src and score_dst become ds and dd.
   virtual void encoder_backward(const StepView& step) = 0;
 
-  /// w1 += X^T dY and decoder_w1 -= c X^T H3: one pass over X when both are one storage.
+  /// w1 = X^T dY and decoder_w1 = -c X^T H3, or their sum where both are one storage: then in one
+  /// pass over X. What they held before counts for nothing.
   virtual void weight_gradient(const StepView& step) = 0;
 
   /// out += c A P, for the decoder's part of dW1 once P is summed over tiles.

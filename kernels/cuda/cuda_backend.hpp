@@ -106,7 +106,7 @@ class CudaBackend : public Backend {
   /// out = factor A B + keep out, A with a layout.
   void multiply_by_library(const SparseView& a, ConstMatrix b, float factor, float keep,
                            Matrix out);
-  void add_transposed_expression(const TileView& tile, float factor, ConstMatrix b, Matrix out);
+  void multiply_transposed(const TileView& tile, float factor, ConstMatrix b, Matrix out);
   /// out [1] = <a, b> of n values, in double.
   void dot_of(std::int64_t n, const float* a, const float* b, double* out);
 

@@ -109,20 +109,19 @@ void CudaBackend::project(const StepView& step) {
                          .out = step.y});
 }
 
-/// out += factor X^T B, for as many spots as B has rows: own spots stand first.
-void CudaBackend::add_transposed_expression(const TileView& tile, float factor, ConstMatrix b,
-                                            Matrix out) {
+/// out = factor X^T B, for as many spots as B has rows: own spots stand first.
+void CudaBackend::multiply_transposed(const TileView& tile, float factor, ConstMatrix b,
+                                      Matrix out) {
   if (tile.x_dense.data != nullptr)
     return products_.multiply(Transpose::yes, tile.x_dense.rows(b.n_rows), Transpose::no, b, factor,
-                              1, out);
+                              0, out);
   // The library takes rows whole; the kernel leaves out entries of spots that B has no row of.
   if (tile.x_transposed.layout != nullptr && b.n_rows == tile.x_transposed.n_cols)
-    return multiply_by_library(tile.x_transposed, b, factor, 1, out);
+    return multiply_by_library(tile.x_transposed, b, factor, 0, out);
   multiply(SparseProduct{.a = lists_of(tile.x_transposed),
                          .b = b,
                          .n_b_rows = b.n_rows,
                          .factor = factor,
-                         .store = SparseProduct::Store::add,
                          .out = out});
 }
 
@@ -139,8 +138,8 @@ void CudaBackend::weight_gradient(const StepView& step) {
           subtract_scaled_kernel<pack()>, n, step.scale, step.h3.data, step.y.data);
     });
   }
-  add_transposed_expression(step.tile, 1, step.y, gradient.w1);
-  if (!joint) add_transposed_expression(step.tile, -step.scale, step.h3, gradient.decoder_w1);
+  multiply_transposed(step.tile, 1, step.y, gradient.w1);
+  if (!joint) multiply_transposed(step.tile, -step.scale, step.h3, gradient.decoder_w1);
 }
 
 }  // namespace stamarker

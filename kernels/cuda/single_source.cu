@@ -179,15 +179,15 @@ void CudaBackend::weight_gradient_drawn(const StepView& step) {
                          .b = ConstMatrix(step.h1).rows(n_own),
                          .n_b_rows = n_own,
                          .n_b_rows_there = drawn_.n_encoded,
-                         .store = SparseProduct::Store::add,
                          .out = step.gradient.w1});
+  const bool is_joint = step.gradient.decoder_w1.data == step.gradient.w1.data;
   multiply(SparseProduct{
       .a = {xt.n_rows, xt.row_start.data, xt.row_start.data + 1, xt.column.data, xt.value.data},
       .b = step.h3,
       .b_row = drawn_.decoded_of,
       .n_b_rows = n_own,
       .factor = -step.scale,
-      .store = SparseProduct::Store::add,
+      .store = is_joint ? SparseProduct::Store::add : SparseProduct::Store::overwrite,
       .out = step.gradient.decoder_w1});
 }
 
@@ -201,14 +201,14 @@ void CudaBackend::weight_gradient_drawn_dense(const StepView& step) {
                  rows};
   if (gradient.decoder_w1.data == gradient.w1.data) {
     spread_rows(queue(), how);
-    return add_transposed_expression(step.tile, 1, rows, gradient.w1);
+    return multiply_transposed(step.tile, 1, rows, gradient.w1);
   }
   how.n_second = 0;
   spread_rows(queue(), how);
-  add_transposed_expression(step.tile, 1, rows, gradient.w1);
+  multiply_transposed(step.tile, 1, rows, gradient.w1);
   how = {nullptr, nullptr, step.scale, step.h3.data, drawn_.decoded_of, n_own, rows.rows(n_own)};
   spread_rows(queue(), how);
-  add_transposed_expression(step.tile, 1, rows.rows(n_own), gradient.decoder_w1);
+  multiply_transposed(step.tile, 1, rows.rows(n_own), gradient.decoder_w1);
 }
 
 }  // namespace stamarker

@@ -137,6 +137,7 @@ struct Trainer::Memory {
   }
   DeviceSpan<const float> whole_gradient() { return {gradient.span().data, layout.n_gradients()}; }
 
+  void clear_but_w1(DeviceSpan<float> at);
   void set_to_tile(const DeviceTile& tile, int k);  // the place
   void set_to_sum(TileRange range, int k);
   void compute_gradient();
@@ -164,10 +165,23 @@ struct Trainer::Memory {
   std::vector<double> loss, gradient_norm;  // of the steps waited for
 };
 
+/// Of one place: weight_gradient() sets the parts of W1, which are nearly all of it.
+void Trainer::Memory::clear_but_w1(DeviceSpan<float> at) {
+  const auto clear = [&](std::size_t begin, std::size_t end) {
+    backend.clear(at.data + begin, (end - begin) * sizeof(float));
+  };
+  if (layout.n_second() > 0) {
+    clear(layout.w1_size(), layout.n_weights());
+    clear(layout.n_weights() + layout.w1_size(), at.size);
+  } else {
+    clear(layout.w1_size(), at.size);
+  }
+}
+
 /// Forward and backward pass of one tile: its gradient, P and <Y, H3>.
 void Trainer::Memory::set_to_tile(const DeviceTile& tile, int k) {
   const DeviceSpan<float> to = place(k);
-  backend.clear(to.data, to.size * sizeof(float));
+  clear_but_w1(to);
   backend.clear(dot_of_place(k).data, sizeof(double));
   if (options.neighbors_per_step == Neighbors::one)
     activations.draw(backend, tile, neighbor_key, epochs_done.span());

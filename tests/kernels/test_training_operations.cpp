@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <tuple>
 #include <utility>
@@ -104,6 +105,14 @@ class TrainingOperations : public KernelTest {
     if (is_dense) backend->to_dense(x, chosen.dense.matrix(x.n_rows, x.n_cols));
     return chosen;
   }
+  /// As the chain finds it: zeros, but where W1's parts are to be written over.
+  Buffer<float> gradient_before(const ParameterLayout& layout) {
+    std::vector<float> values(layout.n_gradients());
+    const GradientView view = layout.gradient(values.data());
+    for (const Matrix& part : {view.w1, view.decoder_w1})
+      std::fill_n(part.data, part.size(), std::numeric_limits<float>::quiet_NaN());
+    return Buffer<float>(*backend, std::span<const float>(values));
+  }
   /// Draws one source a row and compares the chain for such a draw with that for any graph.
   void compare_with_written_draw(const Shape& shape, TiedUpdate update);
 
@@ -125,10 +134,10 @@ void TrainingOperations::compare(const Shape& shape, Attention attention, TiedUp
   extent.cover(device_tile);
   StepMemory memory(*backend, extent, h, l);
   const Buffer<float> weights(*backend, std::span<const float>(flat));
-  Buffer<float> gradient(*backend, layout.n_gradients()), gram(*backend, std::size_t(h) * h),
-      p(*backend, std::size_t(h) * h);
+  Buffer<float> gradient = gradient_before(layout), gram(*backend, std::size_t(h) * h),
+                p(*backend, std::size_t(h) * h);
   Buffer<double> dot(*backend, 1);
-  gradient.clear(), p.clear(), dot.clear();
+  p.clear(), dot.clear();
   StepView step = memory.step(device_tile, Neighbors::all);
   const ChosenX chosen_x = choose_x(read_x, step);
   step.weights = layout.weights(weights.span().data);
@@ -185,12 +194,8 @@ void TrainingOperations::compare(const Shape& shape, Attention attention, TiedUp
   backend->latent_backward(step);
   backend->encoder_backward(step);
   check(read(step.y.data, step.y.size()), oracle.d_y.value, 10, h + n_genes, "dY");
-  const auto add_half = [&] {  // before and after, so that both have something to add to
-    backend->add_product(step.scale / 2, step.weights.w1, step.p, step.gradient.decoder_w1);
-  };
-  add_half();
   backend->weight_gradient(step);
-  add_half();
+  backend->add_product(step.scale, step.weights.w1, step.p, step.gradient.decoder_w1);
   const std::size_t n_sum = h + n_genes + tile.n_spots();
   const auto check_weights = [&](const Matrix& got_encoder, const Matrix& got_decoder,
                                  Dense encoder, const Dense& decoder, const char* what) {
@@ -249,10 +254,10 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
   const Buffer<float> weights(*backend, std::span<const float>(normal(layout.n_weights(), 0.3)));
   const auto gradient_of = [&](StepView step, ReadX read_x) {
     const ChosenX chosen_x = choose_x(read_x, step);
-    Buffer<float> gradient(*backend, layout.n_gradients()), gram(*backend, std::size_t(h) * h),
-        p(*backend, std::size_t(h) * h);
+    Buffer<float> gradient = gradient_before(layout), gram(*backend, std::size_t(h) * h),
+                  p(*backend, std::size_t(h) * h);
     Buffer<double> dot(*backend, 1);
-    gradient.clear(), p.clear(), dot.clear();
+    p.clear(), dot.clear();
     step.weights = layout.weights(weights.span().data);
     step.scale = 1e-2f;
     step.s = std::as_const(gram).matrix(h, h);
