@@ -108,7 +108,9 @@ Vertex local_quadratic(const Points& points, double at, int q) {
 
   const Eigen::ArrayXd offset = Eigen::Map<const Eigen::ArrayXd>(&points.x[first], q) - at;
   Eigen::MatrixXd design(q, n_columns);
-  for (int c = 0; c < n_columns; ++c) design.col(c) = weight.array() * offset.pow(c);
+  design.col(0) = weight;
+  if (n_columns > 1) design.col(1) = weight.array() * offset;
+  if (n_columns > 2) design.col(2) = weight.array() * offset.square();
   Eigen::VectorXd target = weight.array() * Eigen::Map<const Eigen::ArrayXd>(&points.y[first], q);
   Eigen::VectorXd norm = design.colwise().norm();
   for (double& value : norm)

@@ -19,7 +19,7 @@ namespace {
 
 void check_distinct(const std::vector<std::string>& names, const char* what,
                     const std::string& source) {
-  std::unordered_set<std::string_view> seen;
+  std::unordered_set<std::string_view> seen(names.size());
   for (const std::string& name : names)
     if (!seen.insert(name).second)
       throw InputError(

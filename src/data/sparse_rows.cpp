@@ -1,7 +1,6 @@
 #include "data/sparse_rows.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "base/error.hpp"
 
@@ -50,31 +49,27 @@ SparseRows selected(const SparseRows& m, const std::vector<std::int32_t>& rows,
                     const std::vector<std::int32_t>& new_column, int n_new_columns) {
   expects(new_column.size() == static_cast<std::size_t>(m.n_cols), "a place for each column");
   SparseRows s = empty_rows(static_cast<int>(rows.size()), n_new_columns);
-#pragma omp parallel for schedule(static)
-  for (int r = 0; r < s.n_rows; ++r)
-    for (std::int64_t k = m.row_start[rows[r]]; k < m.row_start[rows[r] + 1]; ++k)
-      s.row_start[r + 1] += new_column[m.column[k]] >= 0 ? 1 : 0;
-  std::partial_sum(s.row_start.begin(), s.row_start.end(), s.row_start.begin());
-  s.column.resize(static_cast<std::size_t>(s.n_entries()));
-  s.value.resize(s.column.size());
-#pragma omp parallel
-  {
-    std::vector<std::int32_t> column;  // of a row: its kept entries and one that may be dropped
-    std::vector<float> value;
-#pragma omp for schedule(static)
-    for (int r = 0; r < s.n_rows; ++r) {
-      const std::int64_t first = m.row_start[rows[r]], end = m.row_start[rows[r] + 1];
-      column.resize(std::max(column.size(), static_cast<std::size_t>(end - first)));
-      value.resize(column.size());
-      std::size_t n = 0;
-      for (std::int64_t k = first; k < end; ++k) {  // no branch, which could not be foretold
-        column[n] = new_column[m.column[k]];
-        value[n] = m.value[k];
-        n += column[n] >= 0 ? 1 : 0;
-      }
-      std::copy_n(column.begin(), n, s.column.begin() + s.row_start[r]);
-      std::copy_n(value.begin(), n, s.value.begin() + s.row_start[r]);
+  std::int64_t n_most = 0, n_most_of_row = 0;
+  for (const std::int32_t i : rows) {
+    const std::int64_t n = m.row_start[i + 1] - m.row_start[i];
+    n_most += n;
+    n_most_of_row = std::max(n_most_of_row, n);
+  }
+  s.column.reserve(static_cast<std::size_t>(n_most));  // what is not used is never touched
+  s.value.reserve(s.column.capacity());
+  // Of a row: its kept entries and one that may be dropped.
+  std::vector<std::int32_t> column(static_cast<std::size_t>(n_most_of_row));
+  std::vector<float> value(column.size());
+  for (int r = 0; r < s.n_rows; ++r) {
+    std::ptrdiff_t n = 0;
+    for (std::int64_t k = m.row_start[rows[r]]; k < m.row_start[rows[r] + 1]; ++k) {
+      column[n] = new_column[m.column[k]];  // no branch, which could not be foretold
+      value[n] = m.value[k];
+      n += column[n] >= 0 ? 1 : 0;
     }
+    s.column.insert(s.column.end(), column.begin(), column.begin() + n);
+    s.value.insert(s.value.end(), value.begin(), value.begin() + n);
+    s.row_start[r + 1] = static_cast<std::int64_t>(s.column.size());
   }
   return s;
 }
