@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <numeric>
+#include <utility>
 
 #include "io/anndata_frame.hpp"
 #include "io/anndata_matrix.hpp"
@@ -46,17 +48,6 @@ void reading(hid_t file, const std::string& what, Work work) {
     throw InputError(
         fmt::format("{}: {} cannot be read ({})", h5::file_name(file), what, error.what()));
   }
-}
-
-RawArray read_raw(hid_t where, const std::string& name) {
-  const h5::DataSet set = h5::open_dataset(where, name);
-  RawArray array{h5::Type{H5Dget_type(set)}, h5::shape_of(where, name), {}};
-  array.bytes.resize(product(array.shape) * H5Tget_size(array.type));
-  if (!array.bytes.empty())
-    reading(where, name, [&] {
-      h5::check(H5Dread(set, array.type, H5S_ALL, H5S_ALL, H5P_DEFAULT, array.bytes.data()));
-    });
-  return array;
 }
 
 /// One member of a compound dataset, as an array of its own.
@@ -178,37 +169,9 @@ bool copy_dense(hid_t from, const std::string& path, hid_t to, const Selection& 
   return true;
 }
 
-/// Offsets and indices of a compressed matrix after a selection, and where the values come from.
-struct Compressed {
-  std::vector<std::int64_t> offsets{0};
-  std::vector<std::int32_t> indices;
-  std::vector<std::int64_t> sources;
-};
-
-/// major: which rows of a CSR matrix (columns of a CSC) are kept, in order; new_minor: the new
-/// index along the other axis, -1 for none.
-Compressed selected(const std::vector<std::int64_t>& offsets,
-                    const std::vector<std::int32_t>& indices,
-                    const std::vector<std::int32_t>& major,
-                    const std::vector<std::int32_t>& new_minor) {
-  Compressed result;
-  for (const std::int32_t i : major) {
-    for (std::int64_t k = offsets.at(static_cast<std::size_t>(i));
-         k < offsets.at(static_cast<std::size_t>(i) + 1); ++k) {
-      const std::int32_t old = indices.at(static_cast<std::size_t>(k));
-      const std::int32_t index = new_minor.at(static_cast<std::size_t>(old));
-      if (index < 0) continue;
-      result.indices.push_back(index);
-      result.sources.push_back(k);
-    }
-    result.offsets.push_back(static_cast<std::int64_t>(result.indices.size()));
-  }
-  return result;
-}
-
 std::vector<std::int32_t> identity(std::int64_t n) {
   std::vector<std::int32_t> all(static_cast<std::size_t>(n));
-  for (std::size_t k = 0; k < all.size(); ++k) all[k] = static_cast<std::int32_t>(k);
+  std::iota(all.begin(), all.end(), 0);
   return all;
 }
 
@@ -219,10 +182,85 @@ std::vector<std::int32_t> new_indices(const Selection& selection) {
   return index;
 }
 
+/// Of some lists of a compressed matrix (rows of CSR, columns of CSC) the entries that are kept.
+struct KeptEntries {
+  std::vector<std::int64_t> n_of_list;
+  std::vector<std::int32_t> index;  // the new one
+  std::vector<std::size_t> place;   // among all entries of these lists in the file
+  std::int64_t first_in_file = 0, n_in_file = 0;
+};
+
+/// A compressed matrix in a file, some lists of which are kept, and of these some entries. Read a
+/// few lists at a time, so that about 32 MB are held beside its offsets.
+class CompressedMatrix {
+ public:
+  /// new_index: of each place along a list, -1: dropped. `what`: file and path, for messages.
+  CompressedMatrix(hid_t group, std::string what, std::vector<std::int32_t> kept_lists,
+                   std::vector<std::int32_t> new_index)
+      : group_(group),
+        what_(std::move(what)),
+        kept_(std::move(kept_lists)),
+        new_index_(std::move(new_index)),
+        offsets_(h5::read<std::int64_t>(group, "indptr")) {
+    const auto n_entries = static_cast<std::int64_t>(
+        std::min(h5::n_values(group, "indices"), h5::n_values(group, "data")));
+    if (offsets_.empty() || offsets_.front() < 0 || offsets_.back() > n_entries ||
+        !std::is_sorted(offsets_.begin(), offsets_.end()) ||
+        (!kept_.empty() && static_cast<std::size_t>(kept_.back()) + 1 >= offsets_.size()))
+      throw InputError(what_ + " is damaged: its offsets do not fit");
+  }
+
+  template <class Visit>
+  void visit(Visit visit) const {
+    constexpr std::int64_t most = std::int64_t{1} << 20;
+    for (auto next = kept_.begin(); next != kept_.end();) {
+      auto last = next + 1;
+      while (last != kept_.end() && offsets_[*last + 1] - offsets_[*next] <= most) ++last;
+      visit(entries_of({next, last}));
+      next = last;
+    }
+  }
+
+ private:
+  KeptEntries entries_of(std::span<const std::int32_t> lists) const {
+    KeptEntries kept;
+    kept.first_in_file = offsets_[lists.front()];
+    kept.n_in_file = offsets_[lists.back() + 1] - kept.first_in_file;
+    std::vector<std::int32_t> index(static_cast<std::size_t>(kept.n_in_file));
+    h5::read_rows(group_, "indices", kept.first_in_file, kept.n_in_file,
+                  h5::native_type<std::int32_t>(), index.data());
+    for (const std::int32_t list : lists) {
+      const std::size_t n_before = kept.index.size();
+      for (std::int64_t e = offsets_[list]; e < offsets_[list + 1]; ++e) {
+        const auto place = static_cast<std::size_t>(e - kept.first_in_file);
+        if (index[place] < 0 || static_cast<std::size_t>(index[place]) >= new_index_.size())
+          throw InputError(what_ + " is damaged: its indices are out of range");
+        const std::int32_t now = new_index_[index[place]];
+        if (now < 0) continue;
+        kept.index.push_back(now);
+        kept.place.push_back(place);
+      }
+      kept.n_of_list.push_back(static_cast<std::int64_t>(kept.index.size() - n_before));
+    }
+    return kept;
+  }
+
+  hid_t group_;
+  std::string what_;
+  std::vector<std::int32_t> kept_, new_index_;
+  std::vector<std::int64_t> offsets_;
+};
+
+void write_rows_at(hid_t set, std::int64_t first, std::int64_t n, hid_t type, const void* values) {
+  if (n == 0) return;
+  const h5::Space in_file = h5::select_rows(set, first, n), in_memory = h5::space_of({n});
+  h5::check(H5Dwrite(set, type, in_memory, in_file, H5P_DEFAULT, values));
+}
+
 bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::string& to_path,
                  const Selection& selection) {
   const h5::Group source = h5::open_group(from, path);
-  SparseHeader header = sparse_header(source, path);
+  const SparseHeader header = sparse_header(source, path);
   if (header.n_rows != selection.n_rows_before ||
       (selection.on_both_axes && header.n_cols != header.n_rows))
     return false;
@@ -231,30 +269,38 @@ bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::strin
   const std::vector<std::int32_t> new_rows = new_indices(selection);
   const std::vector<std::int32_t> new_columns =
       selection.on_both_axes ? new_rows : identity(header.n_cols);
-  RawArray values = read_raw(source, "data");
-  Compressed part;
-  try {
-    part = selected(h5::read<std::int64_t>(source, "indptr"),
-                    h5::read<std::int32_t>(source, "indices"), header.is_csc ? columns : rows,
-                    header.is_csc ? new_rows : new_columns);
-  } catch (const std::out_of_range&) {
-    throw InputError(
-        fmt::format("{}: {} is damaged: its indices are out of range", h5::file_name(from), path));
-  }
-  values.bytes = picked(values.bytes, H5Tget_size(values.type), part.sources);
-  values.shape = {static_cast<std::int64_t>(part.sources.size())};
+  const CompressedMatrix matrix(source, h5::file_name(from) + ": " + path,
+                                header.is_csc ? columns : rows,
+                                header.is_csc ? new_rows : new_columns);
+  std::vector<std::int64_t> offsets{0};
+  matrix.visit([&](const KeptEntries& kept) {
+    for (const std::int64_t n : kept.n_of_list) offsets.push_back(offsets.back() + n);
+  });
 
   const h5::Group group = h5::make_group(to, to_path);
   mark(group, header.is_csc ? "csc_matrix" : "csr_matrix", "0.1.0");
   h5::write_attribute(group, "shape",
                       std::vector<std::int64_t>{static_cast<std::int64_t>(rows.size()),
                                                 static_cast<std::int64_t>(columns.size())});
-  write_raw(group, "data", values);
-  h5::write(group, "indices", part.indices);
-  if (part.offsets.back() <= std::numeric_limits<std::int32_t>::max()) {
-    h5::write(group, "indptr", std::vector<std::int32_t>(part.offsets.begin(), part.offsets.end()));
+  const h5::Type type{H5Dget_type(h5::open_dataset(source, "data"))};
+  h5::write_empty(group, "data", type, {offsets.back()});
+  h5::write_empty(group, "indices", h5::native_type<std::int32_t>(), {offsets.back()});
+  const h5::DataSet data = h5::open_dataset(group, "data");
+  const h5::DataSet indices = h5::open_dataset(group, "indices");
+  std::int64_t at = 0;
+  matrix.visit([&](const KeptEntries& kept) {
+    const auto n = static_cast<std::int64_t>(kept.index.size());
+    const auto values =
+        picked(read_raw_rows(source, "data", type, kept.first_in_file, kept.n_in_file),
+               H5Tget_size(type), kept.place);
+    write_rows_at(data, at, n, type, values.data());
+    write_rows_at(indices, at, n, h5::native_type<std::int32_t>(), kept.index.data());
+    at += n;
+  });
+  if (offsets.back() <= std::numeric_limits<std::int32_t>::max()) {
+    h5::write(group, "indptr", std::vector<std::int32_t>(offsets.begin(), offsets.end()));
   } else {
-    h5::write(group, "indptr", part.offsets);
+    h5::write(group, "indptr", offsets);
   }
   return true;
 }

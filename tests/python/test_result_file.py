@@ -145,6 +145,45 @@ def test_carries_over_the_inputs_own_parts(tmp_path):
     assert result.uns["rank_genes_groups"]["params"]["method"] == "stamarker"
 
 
+def test_sparse_parts_are_carried_over_whole_however_large(tmp_path):
+    data = section(1500, 23)
+    rng = np.random.default_rng(3)
+    full = scipy.sparse.random(1500, 1500, 0.9, "csr", rng=rng)  # twice what is read at a time
+    data.obsp["rows"] = full
+    data.obsp["columns"] = full.tocsc()
+    data.obsp["truth"] = full > 0.5
+    data.obsp["empty"] = scipy.sparse.csr_matrix((1500, 1500))
+    data.obsm["rows"] = full[:, :1400].astype(np.float32)
+    data.obsm["columns"] = full[:, :1400].tocsc()
+
+    path, left_out = write_result(tmp_path, data)
+
+    assert left_out == []
+    result, expected = read_without_warnings(path), kept(data)
+    for group in ("obsp", "obsm"):
+        for key, theirs in getattr(expected, group).items():
+            if not scipy.sparse.issparse(theirs):
+                continue
+            ours = getattr(result, group)[key]
+            assert type(ours) is type(theirs) and ours.dtype == theirs.dtype and ours.shape == theirs.shape
+            assert (ours != theirs).nnz == 0
+
+
+@pytest.mark.parametrize("dataset, place, value", [
+    ("indices", 298, 300), ("indices", 0, -1), ("indptr", 300, 10**6), ("indptr", 1, 10**6), ("indptr", 0, -1)])
+def test_a_damaged_sparse_part_is_named_and_left_out(tmp_path, dataset, place, value):
+    data = section(300, 23)
+    data.obsp["pairs"] = scipy.sparse.eye(300, format="csr")
+    data.write_h5ad(tmp_path / "input.h5ad")
+    with h5py.File(tmp_path / "input.h5ad", "r+") as file:
+        file["obsp/pairs"][dataset][place] = value
+
+    path, left_out = write_result(tmp_path, data)
+
+    assert len(left_out) == 1 and "obsp/pairs is damaged" in left_out[0]
+    assert "pairs" not in read_without_warnings(path).obsp
+
+
 def with_other_matrices():
     data = input_section()
     rng = np.random.default_rng(2)
