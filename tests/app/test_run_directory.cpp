@@ -252,6 +252,24 @@ TEST_F(Pipeline, OneStageIsReplacedWithThoseThatFollow) {
   EXPECT_FALSE(fs::exists(scratch_ / "empty"));
 }
 
+TEST_F(Pipeline, FileThatIsCutShortIsNamedAndMadeAgainOnceItIsDeleted) {
+  ASSERT_EQ(run("fresh").exit_code, 0);
+  ASSERT_EQ(run("run").exit_code, 0);
+  const fs::path model = scratch_ / "run/models/model_001.h5";
+  fs::resize_file(model, fs::file_size(model) / 2);
+  fs::remove(result("run"));
+
+  const Outcome refused = run("run", {}, 0, "run", {"--resume"});
+  fs::remove(model);
+  const Outcome resumed = run("run", {}, 0, "run", {"--resume"});
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error, HasSubstr("models/model_001.h5 is damaged, or no file of stamarker; "
+                                       "delete it, and `stamarker train --resume`"));
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.error;
+  expect_same_results("fresh", "run");
+}
+
 TEST_F(Pipeline, ChangedInputIsNoticed) {
   ASSERT_EQ(run("run").exit_code, 0);
   ASSERT_EQ(simulate(4).exit_code, 0);

@@ -26,21 +26,6 @@ fs::path nearest_existing(const fs::path& path) {
   return place;
 }
 
-/// Says which key of the run in the directory differs from ours, or that the input does.
-std::string difference_of(const RunDirectory& directory, const Config& config) {
-  try {
-    const Difference difference =
-        first_difference(config, load_config({directory.config()}, {}).config);
-    if (!difference.key.empty())
-      return fmt::format("a run of another configuration, {} = {} there and {} here",
-                         difference.key, difference.theirs, difference.ours);
-  } catch (const InputError&) {
-    return "a run without a readable config.resolved.yaml";
-  }
-  return fmt::format("a run of other contents of {}, or of another version of stamarker",
-                     config.input.path);
-}
-
 /// The paths in a folder; none where it cannot be read.
 std::vector<fs::path> paths_in(const fs::path& folder) {
   std::vector<fs::path> paths;
@@ -67,21 +52,56 @@ constexpr NumberedFiles model_files{"models", "model_"}, label_files{"clusters",
     classifier_files{"classifiers", "classifier_"}, saliency_files{"saliency", "tile_"};
 constexpr std::array all_numbered_files{model_files, label_files, classifier_files, saliency_files};
 
-/// Whether a file of `stage` carries the stage's fingerprint.
+/// What a file of `stage` carries, empty if nothing.
+std::string fingerprint_in(const RunDirectory& directory, Stage stage, const std::string& file) {
+  return stage == Stage::svgs && file == directory.result() ? fingerprint_of_result(file)
+                                                            : fingerprint_of_file(file);
+}
+
+/// Whether a file of `stage` carries the stage's fingerprint. The table of SVGs carries none.
 bool is_current(const RunDirectory& directory, const Fingerprints& fingerprints, Stage stage,
                 const std::string& file) {
-  if (stage != Stage::svgs) return fingerprint_of_file(file) == fingerprints.of(stage);
-  return file != directory.result() || fingerprint_of_result(file) == fingerprints.of(stage);
+  return file == directory.svg_table() ||
+         fingerprint_in(directory, stage, file) == fingerprints.of(stage);
 }
 
 bool any_file(const RunDirectory& directory, Stage stage) {
   return !directory.files_of(stage).empty();
 }
 
-bool all_current(const RunDirectory& directory, const Fingerprints& fingerprints, Stage stage) {
-  return std::ranges::all_of(directory.files_of(stage), [&](const std::string& file) {
+std::vector<std::string> files_of_others(const RunDirectory& directory,
+                                         const Fingerprints& fingerprints, Stage stage) {
+  std::vector<std::string> files = directory.files_of(stage);
+  std::erase_if(files, [&](const std::string& file) {
     return is_current(directory, fingerprints, stage, file);
   });
+  return files;
+}
+
+/// What stands in the way and what to do: a key of the run in the directory that differs, a damaged
+/// file, another input.
+std::string refusal(const RunDirectory& directory, const Config& config, Stage stage,
+                    const std::vector<std::string>& others, bool is_before) {
+  const std::string what_to_do =
+      is_before ? fmt::format("run `stamarker {}` with this configuration first", name_of(stage))
+                : "choose another output, or pass --overwrite to replace it";
+  try {
+    const Difference difference =
+        first_difference(config, load_config({directory.config()}, {}).config);
+    if (!difference.key.empty())
+      return fmt::format("holds a run of another configuration, {} = {} there and {} here; {}",
+                         difference.key, difference.theirs, difference.ours, what_to_do);
+  } catch (const InputError&) {
+    return "holds a run without a readable config.resolved.yaml; " + what_to_do;
+  }
+  for (const std::string& file : others)
+    if (fingerprint_in(directory, stage, file).empty())
+      return fmt::format(
+          "{} is damaged, or no file of stamarker; delete it, and `stamarker {} --resume` makes it "
+          "again",
+          file, name_of(stage));
+  return fmt::format("holds a run of other contents of {}, or of another version of stamarker; {}",
+                     config.input.path, what_to_do);
 }
 
 /// Of a stage that a later one needs.
@@ -260,14 +280,11 @@ void check_directory(const RunDirectory& directory, const Config& config,
           fmt::format("output = {} (has no results of stage {}; run `stamarker {}` first)",
                       directory.path(), name_of(stage), name_of(stage)));
     if (may_replace && !is_before) continue;
-    if (all_current(directory, fingerprints, stage)) {
-      if (is_before) check_finished(directory, fingerprints, config.models, stage);
-      continue;
-    }
-    throw InputError(fmt::format(
-        "output = {} (holds {}; {})", directory.path(), difference_of(directory, config),
-        is_before ? fmt::format("run `stamarker {}` with this configuration first", name_of(stage))
-                  : "choose another output, or pass --overwrite to replace it"));
+    const auto others = files_of_others(directory, fingerprints, stage);
+    if (!others.empty())
+      throw InputError(fmt::format("output = {} ({})", directory.path(),
+                                   refusal(directory, config, stage, others, is_before)));
+    if (is_before) check_finished(directory, fingerprints, config.models, stage);
   }
   std::error_code ignored;
   const bool is_unfinished =
@@ -284,9 +301,9 @@ void clear_directory(const RunDirectory& directory, const Fingerprints& fingerpr
                      Existing existing, StageRange stages) {
   directory.remove_partial();
   for (const Stage stage : all_stages)
-    if (stage >= stages.first &&
-        (existing == Existing::overwrite ||
-         (existing == Existing::replace && !all_current(directory, fingerprints, stage))))
+    if (stage >= stages.first && (existing == Existing::overwrite ||
+                                  (existing == Existing::replace &&
+                                   !files_of_others(directory, fingerprints, stage).empty())))
       directory.remove(stage);
 }
 
