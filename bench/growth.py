@@ -3,16 +3,35 @@
 
   bench/growth.py --sizes 4000 25641 100000 1000000 --json growth.json
 
-The number of tiles is that of compute.tiles: auto. Times are processor times.
+The number of tiles is that of compute.tiles: auto. Times are processor times, the medians of --turns
+rounds over all sizes, for the speed of a machine drifts within minutes.
 """
 import argparse
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SPOTS_PER_TILE = 50000  # of compute.tiles: auto
+
+
+def n_tiles(n_spots):
+    return -(-n_spots // SPOTS_PER_TILE)
+
+
+def section(arguments, n_spots):
+    return arguments.work / f"growth_{n_spots}.h5"
+
+
+def measured(arguments, n_spots, profile):
+    epochs = max(1, min(20, 100000 // n_spots))
+    ended = subprocess.run([arguments.program, "train", section(arguments, n_spots), "--profile", profile,
+                            "--epochs", str(epochs), "--tiles", str(n_tiles(n_spots))],
+                           env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True,
+                           stdout=subprocess.PIPE, text=True)
+    return json.loads(ended.stdout)
 
 
 def main():
@@ -21,30 +40,28 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+",
                         default=[1000, 4000, 25641, 100000, 1000000])
     parser.add_argument("--profiles", nargs="+", default=["reference", "full"])
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--program", default=str(ROOT / "build/release/bench/stage_time"))
     parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build/bench")
     parser.add_argument("--json", type=pathlib.Path)
     arguments = parser.parse_args()
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    records = []
+    arguments.work.mkdir(parents=True, exist_ok=True)
     for n_spots in arguments.sizes:
-        arguments.work.mkdir(parents=True, exist_ok=True)
-        file = arguments.work / f"growth_{n_spots}.h5"
-        subprocess.run([arguments.program, "make", file, "--spots", str(n_spots),
+        subprocess.run([arguments.program, "make", section(arguments, n_spots), "--spots", str(n_spots),
                         "--density", "0.03"], check=True)
-        tiles = -(-n_spots // SPOTS_PER_TILE)
-        for profile in arguments.profiles:
-            epochs = max(1, min(20, 100000 // n_spots))
-            ended = subprocess.run([arguments.program, "train", file, "--profile", profile,
-                                    "--epochs", str(epochs), "--tiles", str(tiles)],
-                                   env=environment, check=True, stdout=subprocess.PIPE, text=True)
-            record = {"spots": n_spots, "profile": profile, "tiles": tiles,
-                      **json.loads(ended.stdout)}
-            records.append(record)
-            print(f"{n_spots} spots, {tiles} tiles, {profile}: {record['cpu_seconds']:.4g} s an epoch, "
-                  f"{record['cpu_seconds'] / n_spots * 1e6:.2f} us a spot, "
-                  f"{record['peak_bytes'] / 2**20:.0f} MiB", flush=True)
-        file.unlink()
+    cases = [(n_spots, profile) for n_spots in arguments.sizes for profile in arguments.profiles]
+    turns = [{case: measured(arguments, *case) for case in cases} for _ in range(arguments.turns)]
+    records = []
+    for n_spots, profile in cases:
+        runs = [turn[n_spots, profile] for turn in turns]
+        record = {"spots": n_spots, "profile": profile, "tiles": n_tiles(n_spots),
+                  **{key: statistics.median(run[key] for run in runs) for key in ("cpu_seconds", "peak_bytes")}}
+        records.append(record)
+        print(f"{n_spots} spots, {record['tiles']} tiles, {profile}: {record['cpu_seconds']:.4g} s an epoch, "
+              f"{record['cpu_seconds'] / n_spots * 1e6:.2f} us a spot, "
+              f"{record['peak_bytes'] / 2**20:.0f} MiB", flush=True)
+    for n_spots in arguments.sizes:
+        section(arguments, n_spots).unlink()
     if arguments.json:
         arguments.json.write_text(json.dumps(records, indent=1) + "\n")
 
