@@ -193,7 +193,7 @@ std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded
   all.push_back({"weight_gradient",
                  s.single_source && !is_dense ? 2 * entries * h * (1 + k / n_spots)
                                               : 2 * elements * h * passes,
-                 x_bytes * passes + 4 * (passes * n_spots * h + 2 * passes * g * h),
+                 x_bytes * passes + 4 * (passes * n_spots * h + passes * g * h),
                  [&] { b.weight_gradient(s); }});
   all.push_back({"add_product", 2 * g * h * h, 4 * (2 * g * h + h * h),
                  [&] { b.add_product(1e-7f, s.weights.w1, s.p, s.gradient.decoder_w1); }});

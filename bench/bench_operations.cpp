@@ -181,12 +181,12 @@ constexpr Operation operations[] = {
      },
      none},
     {"weight_gradient", [](Chain& c) { c.backend->weight_gradient(c.step); },
-     [](const Sizes& s) -> Work {  // Y, H3; W1's gradient r + w
-       return {2 * s.entries * H + 2 * s.n * H, 8 * s.n * H + 8 * G * H + s.entries * entry_bytes};
+     [](const Sizes& s) -> Work {  // Y, H3; W1's gradient w
+       return {2 * s.entries * H + 2 * s.n * H, 8 * s.n * H + 4 * G * H + s.entries * entry_bytes};
      },
-     [](const Sizes& s) -> Work {  // dY of K, h3 of J by own spot; both gradients r + w
+     [](const Sizes& s) -> Work {  // dY of K, h3 of J by own spot; both gradients w
        const double entries = s.entries + s.encoded_entries;
-       return {2 * entries * H, 4 * (s.k + s.n) * H + 16 * G * H + entries * entry_bytes};
+       return {2 * entries * H, 4 * (s.k + s.n) * H + 8 * G * H + entries * entry_bytes};
      }},
     {"add_product",
      [](Chain& c) {

@@ -30,6 +30,8 @@ SparseRows transposed(const SparseRows& m) {
 SparseRows submatrix(const SparseRows& m, const std::vector<std::int32_t>& rows,
                      const std::vector<std::int32_t>& cols) {
   SparseRows s = selected(m, rows, places_of(cols, m.n_cols), static_cast<int>(cols.size()));
+  s.column.shrink_to_fit();
+  s.value.shrink_to_fit();
   if (std::is_sorted(cols.begin(), cols.end())) return s;
 #pragma omp parallel for schedule(static)
   for (int r = 0; r < s.n_rows; ++r) {

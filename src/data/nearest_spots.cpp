@@ -77,12 +77,32 @@ struct Section {
   }
 };
 
+/// Spots first .. last - 1 of all.
+struct SpotRange {
+  std::int32_t first = 0, last = 0;
+};
+
+/// Those that this rank asks for.
+SpotRange spots_of(const SearchRanks& ranks, std::int64_t n_spots) {
+  const auto edge = [&](int rank) {
+    return static_cast<std::int32_t>(rank * n_spots / ranks.n_ranks());
+  };
+  return {edge(ranks.rank()), edge(ranks.rank() + 1)};
+}
+
 std::vector<Section> sections_of(const Coordinates& coordinates,
                                  std::span<const std::int32_t> section) {
+  std::map<std::int32_t, std::size_t> n_spots;
+  for (const std::int32_t index : section) ++n_spots[index];
   std::map<std::int32_t, Section> by_index;
+  for (const auto& [index, n] : n_spots) {
+    Section& one = by_index[index];
+    one.n_dims = coordinates.n_dims;
+    one.spots.reserve(n);
+    one.positions.reserve(n * coordinates.n_dims);
+  }
   for (int i = 0; i < coordinates.n_spots(); ++i) {
     Section& one = by_index[section[i]];
-    one.n_dims = coordinates.n_dims;
     one.spots.push_back(i);
     one.positions.insert(one.positions.end(), coordinates.spot(i),
                          coordinates.spot(i) + coordinates.n_dims);
@@ -113,15 +133,22 @@ namespace {
 template <int NDims>
 class TreesOf final : public NearestSpots::Trees {
  public:
-  explicit TreesOf(std::vector<Section> sections) : sections_(std::move(sections)) {
+  /// Of those sections that hold a spot of the range that will be asked.
+  TreesOf(std::vector<Section> sections, SpotRange asked) : sections_(std::move(sections)) {
     std::size_t n_spots = 0;
     for (const Section& one : sections_) n_spots += one.spots.size();
     places_.resize(n_spots);
     trees_.reserve(sections_.size());
-    for (const Section& one : sections_) {
+    for (Section& one : sections_) {
       for (std::size_t local = 0; local < one.spots.size(); ++local)
         places_[one.spots[local]] = {static_cast<std::int32_t>(trees_.size()),
                                      static_cast<std::int32_t>(local)};
+      const auto first = std::ranges::lower_bound(one.spots, asked.first);
+      if (first == one.spots.end() || *first >= asked.last) {
+        trees_.push_back(nullptr);
+        one = {};
+        continue;
+      }
       trees_.push_back(
           std::make_unique<Tree>(NDims, one, nanoflann::KDTreeSingleIndexAdaptorParams(12)));
     }
@@ -163,19 +190,20 @@ class TreesOf final : public NearestSpots::Trees {
   }
 
   std::vector<Section> sections_;
-  std::vector<std::unique_ptr<Tree>> trees_;  // of each section
+  std::vector<std::unique_ptr<Tree>> trees_;  // of each section; null: none of it is asked
   std::vector<Place> places_;                 // [n_spots]
 };
 
 std::unique_ptr<const NearestSpots::Trees> trees_of(const Coordinates& coordinates,
-                                                    std::span<const std::int32_t> section) {
+                                                    std::span<const std::int32_t> section,
+                                                    SpotRange asked) {
   expects(coordinates.n_dims == 2 || coordinates.n_dims == 3, "coordinates in 2-D or 3-D");
   expects(std::ranges::all_of(coordinates.values, [](double x) { return std::isfinite(x); }),
           "finite coordinates");
   expects(static_cast<int>(section.size()) == coordinates.n_spots(), "a section for each spot");
   if (coordinates.n_dims == 2)
-    return std::make_unique<const TreesOf<2>>(sections_of(coordinates, section));
-  return std::make_unique<const TreesOf<3>>(sections_of(coordinates, section));
+    return std::make_unique<const TreesOf<2>>(sections_of(coordinates, section), asked);
+  return std::make_unique<const TreesOf<3>>(sections_of(coordinates, section), asked);
 }
 
 }  // namespace
@@ -187,16 +215,16 @@ const SearchRanks& SearchRanks::alone() {
 
 NearestSpots::NearestSpots(const Coordinates& coordinates, std::span<const std::int32_t> section,
                            const SearchRanks& ranks)
-    : n_spots_(coordinates.n_spots()), ranks_(ranks), trees_(trees_of(coordinates, section)) {}
+    : n_spots_(coordinates.n_spots()),
+      ranks_(ranks),
+      trees_(trees_of(coordinates, section, spots_of(ranks, n_spots_))) {}
 
 NearestSpots::~NearestSpots() = default;
 
 Choices NearestSpots::choices(Search search) const {
   search.capacity = std::min(search.capacity, static_cast<std::size_t>(n_spots_));
-  const auto edge = [&](int rank) {
-    return static_cast<std::int32_t>(std::int64_t{rank} * n_spots_ / ranks_.n_ranks());
-  };
-  const std::int32_t first = edge(ranks_.rank()), last = edge(ranks_.rank() + 1);
+  const SpotRange asked = spots_of(ranks_, n_spots_);
+  const std::int32_t first = asked.first, last = asked.last;
   constexpr std::int32_t run = 256;  // spots of a part
   std::vector<Choices> parts(static_cast<std::size_t>((last - first + run - 1) / run));
   std::exception_ptr failure;  // none may leave the parallel region

@@ -43,7 +43,7 @@ struct Search {
 /// comes first. Built once, for several searches.
 class NearestSpots {
  public:
-  /// `coordinates` (2-D or 3-D, finite) and `ranks` must outlive it; `section`: [n_spots].
+  /// coordinates: 2-D or 3-D, finite; section: [n_spots]. `ranks` must outlive it.
   NearestSpots(const Coordinates& coordinates, std::span<const std::int32_t> section,
                const SearchRanks& ranks = SearchRanks::alone());
   NearestSpots(const NearestSpots&) = delete;

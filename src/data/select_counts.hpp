@@ -60,6 +60,7 @@ struct ConnectedSpots {
   double radius = 0;
 };
 ConnectedSpots connect_spots(const Coordinates& coordinates, std::span<const std::int32_t> section,
-                             const PrepareOptions& options, const SearchRanks& ranks = {});
+                             const PrepareOptions& options,
+                             const SearchRanks& ranks = SearchRanks::alone());
 
 }  // namespace stamarker

@@ -6,10 +6,12 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "io/anndata_frame.hpp"
 #include "io/anndata_matrix.hpp"
+#include "io/row_reader.hpp"
 
 namespace stamarker::anndata {
 
@@ -101,23 +103,23 @@ const char* array_encoding(hid_t type) {
 }
 
 /// Rows [first, first + n) of a dataset as bytes of its own type.
-std::vector<std::byte> read_raw_rows(hid_t where, const std::string& path, hid_t type,
+std::vector<std::byte> read_raw_rows(const h5::DataSet& set, const std::string& path, hid_t type,
                                      std::int64_t first, std::int64_t n) {
-  const h5::DataSet set = h5::open_dataset(where, path);
   const h5::Space in_file = h5::select_rows(set, first, n);
   const hssize_t n_values = H5Sget_select_npoints(in_file);
   std::vector<std::byte> bytes(static_cast<std::size_t>(n_values) * H5Tget_size(type));
   const h5::Space in_memory = h5::space_of({n_values});
   if (n_values > 0)
-    reading(where, path,
+    reading(set, path,
             [&] { h5::check(H5Dread(set, type, in_memory, in_file, H5P_DEFAULT, bytes.data())); });
   return bytes;
 }
 
 /// Which values of a dense array are kept, block of rows by block of rows, so that no more than
 /// about 32 MB are held.
-void copy_dense_rows(hid_t from, const std::string& path, hid_t to, const Selection& selection,
-                     hid_t type, const std::vector<std::int64_t>& shape) {
+void copy_dense_rows(const h5::DataSet& from, const std::string& path, hid_t to,
+                     const Selection& selection, hid_t type,
+                     const std::vector<std::int64_t>& shape) {
   std::vector<std::int64_t> kept_shape = shape;
   kept_shape[0] = static_cast<std::int64_t>(selection.rows.size());
   if (selection.on_both_axes) kept_shape[1] = kept_shape[0];
@@ -153,9 +155,9 @@ void copy_dense_rows(hid_t from, const std::string& path, hid_t to, const Select
 }
 
 bool copy_dense(hid_t from, const std::string& path, hid_t to, const Selection& selection) {
-  const h5::DataSet set = h5::open_dataset(from, path);
-  const h5::Type type{H5Dget_type(set)};
   const std::vector<std::int64_t> shape = h5::shape_of(from, path);
+  const h5::DataSet set = h5::open_for_runs(from, path);
+  const h5::Type type{H5Dget_type(set)};
   if (shape.empty() || shape[0] != selection.n_rows_before) return false;
   if (selection.on_both_axes && (shape.size() != 2 || shape[1] != shape[0])) return false;
   if (H5Tget_class(type) == H5T_STRING && shape.size() == 1) {
@@ -164,7 +166,7 @@ bool copy_dense(hid_t from, const std::string& path, hid_t to, const Selection& 
     return true;
   }
   if (holds_variable_length(type)) return false;
-  copy_dense_rows(from, path, to, selection, type, shape);
+  copy_dense_rows(set, path, to, selection, type, shape);
   mark(h5::open_dataset(to, path), array_encoding(type), "0.2.0");
   return true;
 }
@@ -191,27 +193,30 @@ struct KeptEntries {
 };
 
 /// A compressed matrix in a file, some lists of which are kept, and of these some entries. Read a
-/// few lists at a time, so that about 32 MB are held beside its offsets.
+/// few lists at a time, so that about 32 MB are held beside its offsets and a chunk of the file.
 class CompressedMatrix {
  public:
   /// new_index: of each place along a list, -1: dropped. `what`: file and path, for messages.
   CompressedMatrix(hid_t group, std::string what, std::vector<std::int32_t> kept_lists,
                    std::vector<std::int32_t> new_index)
-      : group_(group),
-        what_(std::move(what)),
+      : what_(std::move(what)),
         kept_(std::move(kept_lists)),
         new_index_(std::move(new_index)),
         offsets_(h5::read<std::int64_t>(group, "indptr")) {
+    for (const char* name : {"indices", "data"})
+      if (h5::shape_of(group, name).size() != 1)
+        throw InputError(fmt::format("{} is damaged: its {} are no list", what_, name));
     const auto n_entries = static_cast<std::int64_t>(
         std::min(h5::n_values(group, "indices"), h5::n_values(group, "data")));
     if (offsets_.empty() || offsets_.front() < 0 || offsets_.back() > n_entries ||
         !std::is_sorted(offsets_.begin(), offsets_.end()) ||
         (!kept_.empty() && static_cast<std::size_t>(kept_.back()) + 1 >= offsets_.size()))
       throw InputError(what_ + " is damaged: its offsets do not fit");
+    indices_.emplace(group, "indices");
   }
 
   template <class Visit>
-  void visit(Visit visit) const {
+  void visit(Visit visit) {
     constexpr std::int64_t most = std::int64_t{1} << 20;
     for (auto next = kept_.begin(); next != kept_.end();) {
       auto last = next + 1;
@@ -222,13 +227,13 @@ class CompressedMatrix {
   }
 
  private:
-  KeptEntries entries_of(std::span<const std::int32_t> lists) const {
+  KeptEntries entries_of(std::span<const std::int32_t> lists) {
     KeptEntries kept;
     kept.first_in_file = offsets_[lists.front()];
     kept.n_in_file = offsets_[lists.back() + 1] - kept.first_in_file;
     std::vector<std::int32_t> index(static_cast<std::size_t>(kept.n_in_file));
-    h5::read_rows(group_, "indices", kept.first_in_file, kept.n_in_file,
-                  h5::native_type<std::int32_t>(), index.data());
+    indices_->read(kept.first_in_file, kept.n_in_file, h5::native_type<std::int32_t>(),
+                   index.data());
     for (const std::int32_t list : lists) {
       const std::size_t n_before = kept.index.size();
       for (std::int64_t e = offsets_[list]; e < offsets_[list + 1]; ++e) {
@@ -245,16 +250,41 @@ class CompressedMatrix {
     return kept;
   }
 
-  hid_t group_;
   std::string what_;
   std::vector<std::int32_t> kept_, new_index_;
   std::vector<std::int64_t> offsets_;
+  std::optional<h5::RowReader> indices_;
 };
 
 void write_rows_at(hid_t set, std::int64_t first, std::int64_t n, hid_t type, const void* values) {
   if (n == 0) return;
   const h5::Space in_file = h5::select_rows(set, first, n), in_memory = h5::space_of({n});
   h5::check(H5Dwrite(set, type, in_memory, in_file, H5P_DEFAULT, values));
+}
+
+/// data, indices and indptr of the kept entries of `matrix`, which is that of `source`.
+void write_selected(hid_t source, const std::string& path, CompressedMatrix& matrix,
+                    const std::vector<std::int64_t>& offsets, const h5::Group& group) {
+  const h5::DataSet values = h5::open_for_runs(source, "data");
+  const h5::Type type{H5Dget_type(values)};
+  h5::write_empty(group, "data", type, {offsets.back()});
+  h5::write_empty(group, "indices", h5::native_type<std::int32_t>(), {offsets.back()});
+  const h5::DataSet data = h5::open_dataset(group, "data");
+  const h5::DataSet indices = h5::open_dataset(group, "indices");
+  std::int64_t at = 0;
+  matrix.visit([&](const KeptEntries& kept) {
+    const auto n = static_cast<std::int64_t>(kept.index.size());
+    const auto bytes = picked(read_raw_rows(values, path, type, kept.first_in_file, kept.n_in_file),
+                              H5Tget_size(type), kept.place);
+    write_rows_at(data, at, n, type, bytes.data());
+    write_rows_at(indices, at, n, h5::native_type<std::int32_t>(), kept.index.data());
+    at += n;
+  });
+  if (offsets.back() <= std::numeric_limits<std::int32_t>::max()) {
+    h5::write(group, "indptr", std::vector<std::int32_t>(offsets.begin(), offsets.end()));
+  } else {
+    h5::write(group, "indptr", offsets);
+  }
 }
 
 bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::string& to_path,
@@ -269,39 +299,24 @@ bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::strin
   const std::vector<std::int32_t> new_rows = new_indices(selection);
   const std::vector<std::int32_t> new_columns =
       selection.on_both_axes ? new_rows : identity(header.n_cols);
-  const CompressedMatrix matrix(source, h5::file_name(from) + ": " + path,
-                                header.is_csc ? columns : rows,
-                                header.is_csc ? new_rows : new_columns);
+  CompressedMatrix matrix(source, h5::file_name(from) + ": " + path, header.is_csc ? columns : rows,
+                          header.is_csc ? new_rows : new_columns);
   std::vector<std::int64_t> offsets{0};
   matrix.visit([&](const KeptEntries& kept) {
     for (const std::int64_t n : kept.n_of_list) offsets.push_back(offsets.back() + n);
   });
 
-  const h5::Group group = h5::make_group(to, to_path);
+  try {
+    write_selected(source, path, matrix, offsets, h5::make_group(to, to_path));
+  } catch (const InputError&) {  // the values cannot be read
+    h5::check(H5Ldelete(to, to_path.c_str(), H5P_DEFAULT));
+    throw;
+  }
+  const h5::Group group = h5::open_group(to, to_path);
   mark(group, header.is_csc ? "csc_matrix" : "csr_matrix", "0.1.0");
   h5::write_attribute(group, "shape",
                       std::vector<std::int64_t>{static_cast<std::int64_t>(rows.size()),
                                                 static_cast<std::int64_t>(columns.size())});
-  const h5::Type type{H5Dget_type(h5::open_dataset(source, "data"))};
-  h5::write_empty(group, "data", type, {offsets.back()});
-  h5::write_empty(group, "indices", h5::native_type<std::int32_t>(), {offsets.back()});
-  const h5::DataSet data = h5::open_dataset(group, "data");
-  const h5::DataSet indices = h5::open_dataset(group, "indices");
-  std::int64_t at = 0;
-  matrix.visit([&](const KeptEntries& kept) {
-    const auto n = static_cast<std::int64_t>(kept.index.size());
-    const auto values =
-        picked(read_raw_rows(source, "data", type, kept.first_in_file, kept.n_in_file),
-               H5Tget_size(type), kept.place);
-    write_rows_at(data, at, n, type, values.data());
-    write_rows_at(indices, at, n, h5::native_type<std::int32_t>(), kept.index.data());
-    at += n;
-  });
-  if (offsets.back() <= std::numeric_limits<std::int32_t>::max()) {
-    h5::write(group, "indptr", std::vector<std::int32_t>(offsets.begin(), offsets.end()));
-  } else {
-    h5::write(group, "indptr", offsets);
-  }
   return true;
 }
 

@@ -264,8 +264,9 @@ TEST_F(Pipeline, FileThatIsCutShortIsNamedAndMadeAgainOnceItIsDeleted) {
   const Outcome resumed = run("run", {}, 0, "run", {"--resume"});
 
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.error, HasSubstr("models/model_001.h5 is damaged, or no file of stamarker; "
-                                       "delete it, and `stamarker train --resume`"));
+  EXPECT_THAT(refused.error, HasSubstr("models/model_001.h5 cannot be read as a file of stamarker: "
+                                       "close it if another program has it open, else delete it, "
+                                       "and `stamarker train --resume`"));
   EXPECT_EQ(resumed.exit_code, 0) << resumed.error;
   expect_same_results("fresh", "run");
 }

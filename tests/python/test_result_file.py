@@ -184,6 +184,42 @@ def test_a_damaged_sparse_part_is_named_and_left_out(tmp_path, dataset, place, v
     assert "pairs" not in read_without_warnings(path).obsp
 
 
+@pytest.mark.parametrize("dataset, shape", [("indices", (100, 3)), ("data", (1, 300)), ("indices", ())])
+def test_a_sparse_part_whose_entries_are_no_list_is_left_out(tmp_path, dataset, shape):
+    data = section(300, 23)
+    data.obsp["pairs"] = scipy.sparse.eye(300, format="csr")
+    data.write_h5ad(tmp_path / "input.h5ad")
+    with h5py.File(tmp_path / "input.h5ad", "r+") as file:
+        del file["obsp/pairs"][dataset]
+        file["obsp/pairs"][dataset] = np.zeros(shape)
+
+    path, left_out = write_result(tmp_path, data)
+
+    assert len(left_out) == 1 and "obsp/pairs" in left_out[0]
+    assert "pairs" not in read_without_warnings(path).obsp
+
+
+@pytest.mark.parametrize("group", ["obsp", "uns/neighbors"])
+def test_of_a_graph_whose_values_cannot_be_read_nothing_is_left(tmp_path, group):
+    data = section(300, 23)
+    graph = scipy.sparse.random(300, 300, 0.5, "csr", rng=np.random.default_rng(4))
+    if group == "obsp":
+        data.obsp["connectivities"] = graph
+    else:  # before anndata 0.7
+        data.uns["neighbors"] = {"connectivities": graph}
+    data.write_h5ad(tmp_path / "input.h5ad", compression="gzip")
+    with h5py.File(tmp_path / "input.h5ad", "r") as file:
+        chunk = file[group]["connectivities/data"].id.get_chunk_info(0)
+    with open(tmp_path / "input.h5ad", "r+b") as file:
+        file.seek(chunk.byte_offset)
+        file.write(b"\xff" * chunk.size)
+
+    path, left_out = write_result(tmp_path, data)
+
+    assert any("connectivities" in line or "neighbors" in line for line in left_out)
+    assert "connectivities" not in read_without_warnings(path).obsp
+
+
 def with_other_matrices():
     data = input_section()
     rng = np.random.default_rng(2)

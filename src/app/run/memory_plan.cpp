@@ -61,7 +61,7 @@ double prepare_memory(const Plan& p) {
   const auto block = static_cast<double>(entries_at_a_time(p.size.input_chunk));
   const double share = p.entries() / p.n_ranks;
   const double input_entries = static_cast<double>(p.size.n_input_entries) / p.n_ranks;
-  const double rows = p.n_threads * 1.5 * entry * std::min(block, input_entries);
+  const double rows = p.n_threads * 2 * entry * std::min(block, input_entries);
   const auto chunk = static_cast<double>(p.size.input_chunk.n_entries);
   const double inflated = chunk == 0
                               ? 0
@@ -70,7 +70,7 @@ double prepare_memory(const Plan& p) {
   const double tally = static_cast<double>(p.size.n_input_genes) * 16 * (8 + 4.0 * p.n_threads);
   const double input_tables = p.n() * (name + 16 + 4);
   const double chosen = std::max(0.0, p.edges() - p.n());
-  const double search = p.n() * 44 + (8 * p.n() + 28 * chosen) / p.n_ranks;
+  const double search = p.n() * 52 + (8 * p.n() + 28 * chosen) / p.n_ranks;
   const double choices = search + 12 * p.n() + 12 * chosen;
   return input_tables + p.tables() + choices + entry * share + rows + inflated + tally;
 }

@@ -97,8 +97,8 @@ std::string refusal(const RunDirectory& directory, const Config& config, Stage s
   for (const std::string& file : others)
     if (fingerprint_in(directory, stage, file).empty())
       return fmt::format(
-          "{} is damaged, or no file of stamarker; delete it, and `stamarker {} --resume` makes it "
-          "again",
+          "{} cannot be read as a file of stamarker: close it if another program has it open, else "
+          "delete it, and `stamarker {} --resume` makes it again",
           file, name_of(stage));
   return fmt::format("holds a run of other contents of {}, or of another version of stamarker; {}",
                      config.input.path, what_to_do);
