@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "data/sparse_rows.hpp"
 #include "io/anndata_frame.hpp"
 #include "io/anndata_matrix.hpp"
 #include "io/row_reader.hpp"
@@ -115,6 +116,14 @@ std::vector<std::byte> read_raw_rows(const h5::DataSet& set, const std::string& 
   return bytes;
 }
 
+/// The values of rows [first, first + n), of which there may be none.
+void write_rows_at(hid_t set, std::int64_t first, std::int64_t n, hid_t type, const void* values) {
+  if (n == 0) return;
+  const h5::Space in_file = h5::select_rows(set, first, n);
+  const h5::Space in_memory = h5::space_of({H5Sget_select_npoints(in_file)});
+  h5::check(H5Dwrite(set, type, in_memory, in_file, H5P_DEFAULT, values));
+}
+
 /// Which values of a dense array are kept, block of rows by block of rows, so that no more than
 /// about 32 MB are held.
 void copy_dense_rows(const h5::DataSet& from, const std::string& path, hid_t to,
@@ -147,10 +156,8 @@ void copy_dense_rows(const h5::DataSet& from, const std::string& path, hid_t to,
     if (places.empty()) continue;
     const auto bytes =
         picked(read_raw_rows(from, path, type, first, last - first), H5Tget_size(type), places);
-    const h5::Space in_file =
-        h5::select_rows(target, first_kept, (next - selection.rows.begin()) - first_kept);
-    const h5::Space in_memory = h5::space_of({static_cast<std::int64_t>(places.size())});
-    h5::check(H5Dwrite(target, type, in_memory, in_file, H5P_DEFAULT, bytes.data()));
+    write_rows_at(target, first_kept, (next - selection.rows.begin()) - first_kept, type,
+                  bytes.data());
   }
 }
 
@@ -175,13 +182,6 @@ std::vector<std::int32_t> identity(std::int64_t n) {
   std::vector<std::int32_t> all(static_cast<std::size_t>(n));
   std::iota(all.begin(), all.end(), 0);
   return all;
-}
-
-std::vector<std::int32_t> new_indices(const Selection& selection) {
-  std::vector<std::int32_t> index(static_cast<std::size_t>(selection.n_rows_before), -1);
-  for (std::size_t k = 0; k < selection.rows.size(); ++k)
-    index.at(static_cast<std::size_t>(selection.rows[k])) = static_cast<std::int32_t>(k);
-  return index;
 }
 
 /// Of some lists of a compressed matrix (rows of CSR, columns of CSC) the entries that are kept.
@@ -256,12 +256,6 @@ class CompressedMatrix {
   std::optional<h5::RowReader> indices_;
 };
 
-void write_rows_at(hid_t set, std::int64_t first, std::int64_t n, hid_t type, const void* values) {
-  if (n == 0) return;
-  const h5::Space in_file = h5::select_rows(set, first, n), in_memory = h5::space_of({n});
-  h5::check(H5Dwrite(set, type, in_memory, in_file, H5P_DEFAULT, values));
-}
-
 /// data, indices and indptr of the kept entries of `matrix`, which is that of `source`.
 void write_selected(hid_t source, const std::string& path, CompressedMatrix& matrix,
                     const std::vector<std::int64_t>& offsets, const h5::Group& group) {
@@ -296,7 +290,8 @@ bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::strin
     return false;
   const std::vector<std::int32_t> rows(selection.rows.begin(), selection.rows.end());
   const std::vector<std::int32_t> columns = selection.on_both_axes ? rows : identity(header.n_cols);
-  const std::vector<std::int32_t> new_rows = new_indices(selection);
+  const std::vector<std::int32_t> new_rows =
+      places_of(rows, static_cast<int>(selection.n_rows_before));
   const std::vector<std::int32_t> new_columns =
       selection.on_both_axes ? new_rows : identity(header.n_cols);
   CompressedMatrix matrix(source, h5::file_name(from) + ": " + path, header.is_csc ? columns : rows,
