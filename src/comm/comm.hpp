@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/block.hpp"
 #include "base/error.hpp"
 
 namespace stamarker {
@@ -47,16 +48,6 @@ class Environment {
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
 };
-
-/// First and one-past-last of the contiguous items that `rank` owns; sizes differ by one at most.
-struct Block {
-  int begin = 0, end = 0;
-  int size() const { return end - begin; }
-};
-constexpr Block block_of(int rank, int n_ranks, int n_items) {
-  const auto edge = [=](long long r) { return static_cast<int>(r * n_items / n_ranks); };
-  return {edge(rank), edge(rank + 1LL)};
-}
 
 /// n as an MPI count. Throws where it would wrap.
 int as_count(std::size_t n);

@@ -7,6 +7,7 @@
 #include <nanoflann.hpp>
 #include <utility>
 
+#include "base/block.hpp"
 #include "base/error.hpp"
 
 namespace stamarker {
@@ -77,19 +78,6 @@ struct Section {
   }
 };
 
-/// Spots first .. last - 1 of all.
-struct SpotRange {
-  std::int32_t first = 0, last = 0;
-};
-
-/// Those that this rank asks for.
-SpotRange spots_of(const SearchRanks& ranks, std::int64_t n_spots) {
-  const auto edge = [&](int rank) {
-    return static_cast<std::int32_t>(rank * n_spots / ranks.n_ranks());
-  };
-  return {edge(ranks.rank()), edge(ranks.rank() + 1)};
-}
-
 std::vector<Section> sections_of(const Coordinates& coordinates,
                                  std::span<const std::int32_t> section) {
   std::map<std::int32_t, std::size_t> n_spots;
@@ -134,7 +122,7 @@ template <int NDims>
 class TreesOf final : public NearestSpots::Trees {
  public:
   /// Of those sections that hold a spot of the range that will be asked.
-  TreesOf(std::vector<Section> sections, SpotRange asked) : sections_(std::move(sections)) {
+  TreesOf(std::vector<Section> sections, Block asked) : sections_(std::move(sections)) {
     std::size_t n_spots = 0;
     for (const Section& one : sections_) n_spots += one.spots.size();
     places_.resize(n_spots);
@@ -143,8 +131,8 @@ class TreesOf final : public NearestSpots::Trees {
       for (std::size_t local = 0; local < one.spots.size(); ++local)
         places_[one.spots[local]] = {static_cast<std::int32_t>(trees_.size()),
                                      static_cast<std::int32_t>(local)};
-      const auto first = std::ranges::lower_bound(one.spots, asked.first);
-      if (first == one.spots.end() || *first >= asked.last) {
+      const auto first = std::ranges::lower_bound(one.spots, asked.begin);
+      if (first == one.spots.end() || *first >= asked.end) {
         trees_.push_back(nullptr);
         one = {};
         continue;
@@ -196,7 +184,7 @@ class TreesOf final : public NearestSpots::Trees {
 
 std::unique_ptr<const NearestSpots::Trees> trees_of(const Coordinates& coordinates,
                                                     std::span<const std::int32_t> section,
-                                                    SpotRange asked) {
+                                                    Block asked) {
   expects(coordinates.n_dims == 2 || coordinates.n_dims == 3, "coordinates in 2-D or 3-D");
   expects(std::ranges::all_of(coordinates.values, [](double x) { return std::isfinite(x); }),
           "finite coordinates");
@@ -217,21 +205,20 @@ NearestSpots::NearestSpots(const Coordinates& coordinates, std::span<const std::
                            const SearchRanks& ranks)
     : n_spots_(coordinates.n_spots()),
       ranks_(ranks),
-      trees_(trees_of(coordinates, section, spots_of(ranks, n_spots_))) {}
+      trees_(trees_of(coordinates, section, block_of(ranks.rank(), ranks.n_ranks(), n_spots_))) {}
 
 NearestSpots::~NearestSpots() = default;
 
 Choices NearestSpots::choices(Search search) const {
   search.capacity = std::min(search.capacity, static_cast<std::size_t>(n_spots_));
-  const SpotRange asked = spots_of(ranks_, n_spots_);
-  const std::int32_t first = asked.first, last = asked.last;
+  const Block asked = block_of(ranks_.rank(), ranks_.n_ranks(), n_spots_);
   constexpr std::int32_t run = 256;  // spots of a part
-  std::vector<Choices> parts(static_cast<std::size_t>((last - first + run - 1) / run));
+  std::vector<Choices> parts(static_cast<std::size_t>((asked.size() + run - 1) / run));
   std::exception_ptr failure;  // none may leave the parallel region
 #pragma omp parallel for schedule(dynamic)
   for (std::size_t p = 0; p < parts.size(); ++p) try {
-      const std::int32_t begin = first + static_cast<std::int32_t>(p) * run;
-      parts[p] = trees_->choices(begin, std::min(begin + run, last), search);
+      const std::int32_t begin = asked.begin + static_cast<std::int32_t>(p) * run;
+      parts[p] = trees_->choices(begin, std::min(begin + run, asked.end), search);
     } catch (...) {
 #pragma omp critical(stamarker_search)
       failure = std::current_exception();
@@ -241,7 +228,7 @@ Choices NearestSpots::choices(Search search) const {
   Choices mine;
   std::size_t n_chosen = 0;
   for (const Choices& part : parts) n_chosen += part.spot.size();
-  mine.count.reserve(static_cast<std::size_t>(last - first));
+  mine.count.reserve(static_cast<std::size_t>(asked.size()));
   mine.spot.reserve(n_chosen);
   mine.distance.reserve(n_chosen);
   for (Choices& part : parts) {
