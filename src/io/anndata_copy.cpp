@@ -301,13 +301,8 @@ bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::strin
     for (const std::int64_t n : kept.n_of_list) offsets.push_back(offsets.back() + n);
   });
 
-  try {
-    write_selected(source, path, matrix, offsets, h5::make_group(to, to_path));
-  } catch (const InputError&) {  // the values cannot be read
-    h5::check(H5Ldelete(to, to_path.c_str(), H5P_DEFAULT));
-    throw;
-  }
-  const h5::Group group = h5::open_group(to, to_path);
+  const h5::Group group = h5::make_group(to, to_path);
+  write_selected(source, path, matrix, offsets, group);
   mark(group, header.is_csc ? "csc_matrix" : "csr_matrix", "0.1.0");
   h5::write_attribute(group, "shape",
                       std::vector<std::int64_t>{static_cast<std::int64_t>(rows.size()),
@@ -411,14 +406,19 @@ void copy_element(hid_t from, hid_t to, const std::string& group, const std::str
     left_out.push_back(group + "/" + name);
 }
 
-void move_neighbors(hid_t from, hid_t to, const Selection& pairs) {
-  for (const char* name : {"connectivities", "distances"}) {
-    const std::string in_uns = std::string("uns/neighbors/") + name;
-    if (!is_sparse(from, in_uns)) continue;
-    if (h5::exists(to, in_uns)) h5::check(H5Ldelete(to, in_uns.c_str(), H5P_DEFAULT));
-    const std::string in_obsp = std::string("obsp/") + name;
-    if (!h5::exists(to, in_obsp)) copy_sparse(from, in_uns, to, in_obsp, pairs);
-  }
+std::vector<std::string> graphs_in_uns(hid_t file) {
+  std::vector<std::string> names;
+  for (const char* name : {"connectivities", "distances"})
+    if (is_sparse(file, std::string("uns/neighbors/") + name)) names.emplace_back(name);
+  return names;
+}
+
+void move_graph(hid_t from, hid_t to, const std::string& name, const Selection& pairs,
+                std::vector<std::string>& left_out) {
+  const std::string in_uns = "uns/neighbors/" + name, in_obsp = "obsp/" + name;
+  if (h5::exists(to, in_uns)) h5::check(H5Ldelete(to, in_uns.c_str(), H5P_DEFAULT));
+  if (!h5::exists(to, in_obsp) && !copy_sparse(from, in_uns, to, in_obsp, pairs))
+    left_out.push_back(in_uns);
 }
 
 void copy_uns(hid_t from, hid_t to, const std::string& key, std::vector<std::string>& left_out) {

@@ -21,15 +21,20 @@ std::vector<std::string> element_names(hid_t file, const std::string& name);
 
 /// Copies the selected rows of <group>/<name>: a dense array of any type, a sparse matrix, a table,
 /// or a member of the compound obsm of anndata before 0.7. In today's encodings. An element of
-/// another kind or size is named in `left_out`. Throws InputError if it cannot be read.
+/// another kind or size is named in `left_out`. Throws InputError if it cannot be read; what was
+/// begun then is left for the caller to remove.
 void copy_element(hid_t from, hid_t to, const std::string& group, const std::string& name,
                   const Selection& selection, std::vector<std::string>& left_out);
 
 /// Copies uns/<key> whole, and adds the encodings that files before anndata 0.8 lack.
 void copy_uns(hid_t from, hid_t to, const std::string& key, std::vector<std::string>& left_out);
 
-/// Before anndata 0.7 the neighbour graph stood in uns/neighbors: its selected rows and columns go
-/// to obsp, as anndata itself moves them. Called after copy_uns.
-void move_neighbors(hid_t from, hid_t to, const Selection& pairs);
+/// Before anndata 0.7 the neighbour graphs stood in uns/neighbors: those that do in `file`.
+std::vector<std::string> graphs_in_uns(hid_t file);
+
+/// The selected rows and columns of uns/neighbors/<name> go to obsp, as anndata itself moves them,
+/// unless obsp has that name. Called after copy_uns; leaves out and throws as copy_element does.
+void move_graph(hid_t from, hid_t to, const std::string& name, const Selection& pairs,
+                std::vector<std::string>& left_out);
 
 }  // namespace stamarker::anndata

@@ -221,7 +221,9 @@ void copy_anndata(hid_t file, const ResultContents& contents, const OwnTables& o
     if (!is_our_uns(key) && std::find(decoded.begin(), decoded.end(), key) == decoded.end())
       carry_over(file, "uns/" + key, left_out,
                  [&] { anndata::copy_uns(input, file, key, left_out); });
-  carry_over(file, "uns/neighbors", left_out, [&] { anndata::move_neighbors(input, file, pairs); });
+  for (const std::string& name : anndata::graphs_in_uns(input))
+    carry_over(file, "obsp/" + name, left_out,
+               [&] { anndata::move_graph(input, file, name, pairs, left_out); });
 }
 
 /// Makes a dense matrix whose rows are written later.
