@@ -159,7 +159,7 @@ std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded
   const double edges = s.single_source ? 0 : static_cast<double>(on.tile.n_edges());  // attended
   const double j = n_decoded, k = n_encoded;  // N of both where nothing is drawn
   const bool is_dense = s.tile.x_dense.data != nullptr;
-  const bool is_joint = s.gradient.w1.data == s.gradient.decoder_w1.data;
+  const bool is_joint = s.gradient.is_joint();
   const double elements = is_dense ? n_spots * g : entries, passes = is_joint ? 1 : 2;
   const double x_bytes = is_dense ? 4 * n_spots * g : 8 * entries;
   const double n_gradients = static_cast<double>(on.layout.n_gradients());

@@ -97,6 +97,8 @@ struct GradientView {
   Matrix w1, w2;  // through the encoder
   DeviceSpan<float> a_src, a_dst;
   Matrix decoder_w1, decoder_w2;  // through the decoder
+
+  bool is_joint() const { return decoder_w1.data == w1.data; }
 };
 
 /// Everything that one training step of one tile reads and writes. Letters as in docs/method.md:

@@ -102,7 +102,7 @@ void CpuBackend::weight_gradient(const StepView& step) {
   const LayoutOf x(step.tile.x);
   const GradientView& gradient = step.gradient;
   const ConstMatrix h3 = ConstMatrix(step.h3).rows(step.tile.n_own);  // own spots come first
-  if (gradient.decoder_w1.data == gradient.w1.data) {                 // X^T (dY - c H3) in one pass
+  if (gradient.is_joint()) {                                          // X^T (dY - c H3) in one pass
     multiply(x->columns(), {step.y, {}, step.scale, h3}, 1, rows::Store::overwrite, gradient.w1);
     return;
   }
@@ -113,12 +113,12 @@ void CpuBackend::weight_gradient(const StepView& step) {
 void CpuBackend::weight_gradient_drawn(const StepView& step) {
   const LayoutOf x(step.tile.x);
   const GradientView& gradient = step.gradient;
-  const bool is_joint = gradient.decoder_w1.data == gradient.w1.data;
   encoded_columns_.assign_kept_columns(x->columns(), step.tile.x, drawn_.encoded);
   multiply(encoded_columns_, {ConstMatrix(step.h1).rows(drawn_.n_encoded())}, 1,
            rows::Store::overwrite, gradient.w1);
   multiply(x->columns(), {ConstMatrix(step.h3).rows(drawn_.n_decoded()), drawn_.decoded_of},
-           -step.scale, is_joint ? rows::Store::add : rows::Store::overwrite, gradient.decoder_w1);
+           -step.scale, gradient.is_joint() ? rows::Store::add : rows::Store::overwrite,
+           gradient.decoder_w1);
 }
 
 }  // namespace stamarker

@@ -128,7 +128,7 @@ void CudaBackend::multiply_transposed(const TileView& tile, float factor, ConstM
 void CudaBackend::weight_gradient(const StepView& step) {
   if (step.single_source) return weight_gradient_drawn(step);
   const GradientView& gradient = step.gradient;
-  const bool joint = gradient.decoder_w1.data == gradient.w1.data;
+  const bool joint = gradient.is_joint();
   if (joint) {  // X^T (dY - c H3) in one pass
     const auto n = static_cast<std::int64_t>(step.h3.size());
     with_packs(n, {step.h3.data, step.y.data}, [&](auto pack) {

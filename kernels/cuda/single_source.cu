@@ -180,7 +180,7 @@ void CudaBackend::weight_gradient_drawn(const StepView& step) {
                          .n_b_rows = n_own,
                          .n_b_rows_there = drawn_.n_encoded,
                          .out = step.gradient.w1});
-  const bool is_joint = step.gradient.decoder_w1.data == step.gradient.w1.data;
+  const bool is_joint = step.gradient.is_joint();
   multiply(SparseProduct{
       .a = {xt.n_rows, xt.row_start.data, xt.row_start.data + 1, xt.column.data, xt.value.data},
       .b = step.h3,
@@ -199,7 +199,7 @@ void CudaBackend::weight_gradient_drawn_dense(const StepView& step) {
   SpreadRows how{step.h1.data, drawn_.encoded_position, step.scale,
                  step.h3.data, drawn_.decoded_of,       n_own,
                  rows};
-  if (gradient.decoder_w1.data == gradient.w1.data) {
+  if (gradient.is_joint()) {
     spread_rows(queue(), how);
     return multiply_transposed(step.tile, 1, rows, gradient.w1);
   }
