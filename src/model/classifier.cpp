@@ -76,9 +76,8 @@ std::vector<std::int32_t> confusion_of(Backend& backend, const MlpView& mlp, Cla
   const int n = static_cast<int>(subset.label.size());
   if (n == 0) return confusion;
   std::vector<float> host(static_cast<std::size_t>(n) * n_domains);
-  constexpr int at_once = 1 << 14;
-  for (int begin = 0; begin < n; begin += at_once) {
-    const int n_rows = std::min(at_once, n - begin);
+  for (int begin = 0; begin < n; begin += spots_tried_at_once) {
+    const int n_rows = std::min(spots_tried_at_once, n - begin);
     const Buffer<float> z(backend,
                           std::span(subset.z).subspan(static_cast<std::size_t>(begin) * n_latent,
                                                       static_cast<std::size_t>(n_rows) * n_latent));

@@ -21,6 +21,9 @@ struct Classifier {
   std::vector<std::int32_t> confusion;  // [C, C] of the held-out spots: row truth, column predicted
 };
 
+/// Spots whose logits are computed at once where a trained classifier is tried.
+constexpr int spots_tried_at_once = 1 << 14;
+
 /// Trains on `embedding` [n_spots, n_latent] and `domain` [n_spots] in 0 .. n_domains - 1
 /// (docs/method.md: classify; zhanglabtools/STAMarker, stamarker/modules.py, StackClassifier and
 /// MLP).

@@ -69,7 +69,8 @@ input: {path: section.h5ad}
 output: run
 domains: 2
 autoencoder: {hidden_dims: [128, 16], epochs: 1}
-clustering: {n_components: 6}
+clustering: {n_components: 6, n_init: 3}
+classifier: {epochs: 1}
 )" + fmt::format("models: {}\ncompute: {{threads: {}, tile_groups: {}}}\n", n_models, n_threads,
                  tile_groups));
   const Outcome dry = run_program(scratch.path(), {"run", "run.yaml", "--dry-run"}, n_ranks);

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "app/run/log.hpp"
 #include "cluster/mixture.hpp"
+#include "model/classifier.hpp"
 #include "model/parameters.hpp"
 #include "model/saliency.hpp"
 #include "model/step_memory.hpp"
@@ -129,11 +131,16 @@ double consensus_memory(const Plan& p) {
 }
 
 /// The domains; for each model side by side its embedding, the parts of it for training and
-/// testing, that for training on the device too, order and lists of spots, logits of all spots.
+/// testing, that for training on the device too, order and lists of spots, logits of all spots; of
+/// those that are tried at once the inputs and logits of the device and what each layer gives.
 double classify_memory(const Plan& p) {
-  const int n_models = static_cast<int>(block_of(0, p.n_ranks, p.config.models).size());
-  return p.n() * (8 + classifiers_side_by_side(p.n_threads, n_models) *
-                          (4 * 3 * p.latent() + 4 * p.domains() + 16));
+  const int n_models = block_of(0, p.n_ranks, p.config.models).size();
+  const std::vector<int>& hidden = p.config.classifier.hidden_dims;
+  const double widths =
+      2 * p.latent() + std::accumulate(hidden.begin(), hidden.end(), 0.0) + 3 * p.domains();
+  const double of_model = p.n() * (4 * 3 * p.latent() + 4 * p.domains() + 16) +
+                          std::min<double>(p.n(), spots_tried_at_once) * 4 * widths;
+  return p.n() * 8 + classifiers_side_by_side(p.n_threads, n_models) * of_model;
 }
 
 /// A block of the file; one tile, twice while it is made, and as the products want it; its
