@@ -20,6 +20,7 @@ function(stamarker_test_executable name sources uses)
   add_executable(${name} ${sources})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${uses} stamarker_test_support stamarker_flags)
+  target_compile_options(${name} PRIVATE -Og)  # half the time to compile; what is tested has the build's own flags
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endfunction()
 
@@ -37,7 +38,7 @@ function(stamarker_test name)
     gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
       PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
     if(ARG_GPU_ON_HOST)
-      stamarker_test_executable(${name}_on_host "${ARG_SOURCES}" "${ARG_USES}")
+      stamarker_test_executable(${name}_on_host "$<TARGET_OBJECTS:${name}>" "${ARG_USES}")
       target_link_libraries(${name}_on_host PRIVATE GTest::gtest_main)
       set_target_properties(${name}_on_host PROPERTIES STM_GPU_ON_HOST ON)
       gtest_discover_tests(${name}_on_host DISCOVERY_TIMEOUT 60 TEST_PREFIX OnHost. TEST_FILTER "*/cuda*"

@@ -175,6 +175,8 @@ compute: {threads: 1}
 }
 
 Outcome run_with(const fs::path& folder, const std::vector<std::string>& settings, int n_ranks) {
+  // mpirun kills the ranks at once when one has ended with an error: by then all must be done.
+  setenv("OMPI_MCA_odls_base_sigkill_timeout", "0", 1);
   return run_program(folder, with_settings({"run", "run.yaml"}, settings), n_ranks);
 }
 
