@@ -30,10 +30,7 @@ class SparseBlocks {
   int first_source(int block) const { return first_source_[block]; }
   int sources_per_block() const { return 1 << log_block_; }
   /// Its lists name sources by their position in the block.
-  rows::BlockLists block(int b) const {
-    return {start_.data() + start_of(b), index_.data(), value_.data(),
-            /*fetch_ahead=*/log_block_ > 7};
-  }
+  rows::BlockLists block(int b) const;
 
  private:
   void set_shape(int n_lists, int n_sources, std::int64_t n_entries);
