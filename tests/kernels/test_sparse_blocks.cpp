@@ -60,8 +60,8 @@ Entries entries_of(const SparseBlocks& blocks) {
 }
 
 TEST(SparseBlocks, HoldEveryEntryOfRowsInItsBlock) {
-  for (const double density :
-       {0.02, 0.2}) {  // blocks of 1024 sources, and of 128 or 512 by the processor
+  // Blocks of 1024 sources, and of 128 or 512 by the processor.
+  for (const double density : {0.02, 0.2}) {
     const Csr m = random_matrix(90, 1301, density);
     Entries wanted;
     for (int r = 0; r < m.n_rows; ++r)
