@@ -8,11 +8,7 @@
 #include "kernels/cpu/blocks.hpp"
 
 namespace stamarker {
-namespace {
 
-/// A second-level cache of 2 MB, as Intel's server cores have since 2023, AMD's 1 MB: with it the
-/// lists of 512 sources are faster than those of 128, and asking for rows beforehand is slower
-/// (docs/performance.md).
 bool has_large_cache() {
 #if defined(_SC_LEVEL2_CACHE_SIZE)
   static const bool is_large = sysconf(_SC_LEVEL2_CACHE_SIZE) >= (1 << 21);
@@ -22,26 +18,19 @@ bool has_large_cache() {
 #endif
 }
 
-}  // namespace
-
 // Short lists cost more than they compute, and wide blocks leave the nearest caches: at 10 %
 // non-zero 128 sources (64 KB a tile) are best, or 512 where the cache is large, at 3 % 1024.
 void SparseBlocks::set_shape(int n_lists, int n_sources, std::int64_t n_entries) {
   constexpr double dense_enough = 0.06;
   n_lists_ = n_lists;
   const double places = static_cast<double>(n_lists) * n_sources;
-  log_block_ =
-      static_cast<double>(n_entries) >= dense_enough * places ? (has_large_cache() ? 9 : 7) : 10;
+  const int log_block_if_dense = has_large_cache() ? 9 : 7;
+  log_block_ = static_cast<double>(n_entries) >= dense_enough * places ? log_block_if_dense : 10;
   first_source_.clear();
   for (int first = 0; first < n_sources; first += sources_per_block())
     first_source_.push_back(first);
   first_source_.push_back(n_sources);
   start_.assign(static_cast<std::size_t>(start_of(n_blocks())), 0);
-}
-
-rows::BlockLists SparseBlocks::block(int b) const {
-  return {start_.data() + start_of(b), index_.data(), value_.data(),
-          /*fetch_ahead=*/log_block_ > 7 && !has_large_cache()};
 }
 
 void SparseBlocks::make_room() {

@@ -9,6 +9,11 @@
 
 namespace stamarker {
 
+/// A second-level cache of 2 MB, as Intel's server cores have since 2023, AMD's 1 MB: with it the
+/// lists of 512 sources are faster than those of 128, and asking for rows beforehand is slower
+/// (docs/performance.md).
+bool has_large_cache();
+
 /// The left factor A of a sparse product A B, laid out for it: the columns of A (rows of B, here
 /// sources) are cut into blocks, and a block holds one list of entries for each row of A. A tile of
 /// B for one block (128 columns) then lies in the processor's second-level cache while all lists of
@@ -30,7 +35,10 @@ class SparseBlocks {
   int first_source(int block) const { return first_source_[block]; }
   int sources_per_block() const { return 1 << log_block_; }
   /// Its lists name sources by their position in the block.
-  rows::BlockLists block(int b) const;
+  rows::BlockLists block(int b) const {
+    return {start_.data() + start_of(b), index_.data(), value_.data(),
+            /*fetch_ahead=*/log_block_ > 7 && !has_large_cache()};
+  }
 
  private:
   void set_shape(int n_lists, int n_sources, std::int64_t n_entries);
