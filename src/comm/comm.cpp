@@ -30,12 +30,15 @@ bool has_launcher() {
   });
 }
 
-/// Spares Open MPI what only processes with peers need: a daemon, which serves spawning alone, and
-/// loading the drivers of fast networks, of which libpsm2 measures the clock for 0.2 s each time.
+/// Spares Open MPI what only processes with peers need: a daemon, which serves spawning alone,
+/// loading the drivers of fast networks, of which libpsm2 measures the clock for 0.2 s each time,
+/// and the session folder, which without the daemon has one name for all processes of a user: the
+/// first to end would delete it while another starts.
 void start_alone() {
   constexpr int keep_the_users = 0;
-  setenv("OMPI_MCA_ess_singleton_isolated", "1", keep_the_users);  // NOLINT: no thread yet
-  setenv("OMPI_MCA_pml", "ob1", keep_the_users);                   // NOLINT: likewise
+  setenv("OMPI_MCA_ess_singleton_isolated", "1", keep_the_users);    // NOLINT: no thread yet
+  setenv("OMPI_MCA_pml", "ob1", keep_the_users);                     // NOLINT: likewise
+  setenv("OMPI_MCA_orte_create_session_dirs", "0", keep_the_users);  // NOLINT: likewise
 }
 
 }  // namespace

@@ -365,6 +365,20 @@ TEST(CommandLine, HelpHasExamplesAtEachLevelAndStandsOnStandardOutputOnce) {
   EXPECT_THAT(run_program(scratch.path(), {"--version"}).out, HasSubstr("stamarker 0."));
 }
 
+/// Open MPI's session folder would be the same for all processes of a user that were started so,
+/// and the first to end would delete it beneath another.
+TEST(CommandLine, AloneTouchesNoTemporaryFolder) {
+  const Scratch scratch;
+  write_text(scratch / "no_folder", "");
+  setenv("TMPDIR", (scratch / "no_folder").c_str(), 1);
+
+  const Outcome outcome = run_program(
+      scratch.path(), {"simulate", "section.h5ad", "--n-spots", "300", "--n-genes", "400"});
+
+  unsetenv("TMPDIR");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+}
+
 TEST(CommandLine, PrintedConfigurationIsOne) {
   const Scratch scratch;
   for (const char* profile : {"tuned", "full", "reference"}) {
