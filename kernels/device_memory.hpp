@@ -1,4 +1,5 @@
 #pragma once
+#include <cmath>
 #include <cstddef>
 #include <string>
 
@@ -7,7 +8,7 @@
 namespace stamarker {
 
 inline std::string gigabytes(std::size_t bytes) {
-  const auto tenths = static_cast<unsigned long long>(static_cast<double>(bytes) * 1e-8 + 0.5);
+  const long long tenths = std::llround(static_cast<double>(bytes) * 1e-8);
   return std::to_string(tenths / 10) + '.' + std::to_string(tenths % 10) + " GB";
 }
 

@@ -11,11 +11,11 @@ namespace {
 
 /// Where the parts of a 10x matrix stand. Version 3: group `matrix` with `features`; version 2: one
 /// group per genome with `genes` and `gene_names`.
-struct Places {
+struct MatrixPlaces {
   std::string group, ids, names, types;
 };
 
-Places places_of(hid_t file, const std::string& path) {
+MatrixPlaces places_of(hid_t file, const std::string& path) {
   if (h5::exists(file, "matrix/features"))
     return {"matrix", "features/id", "features/name", "features/feature_type"};
   std::vector<std::string> genomes;
@@ -44,7 +44,7 @@ std::vector<std::filesystem::path> tenx_files(const std::filesystem::path& file)
 Loaded load_tenx_h5(const std::filesystem::path& file_path, Part part) {
   const h5::File file = h5::open_to_read(file_path);
   const std::string path = file_path.string();
-  const Places places = places_of(file, path);
+  const MatrixPlaces places = places_of(file, path);
   const h5::Group group = h5::open_group(file, places.group);
 
   Loaded loaded;

@@ -44,7 +44,7 @@ TEST(ConsensusEmbedding, EqualsTheSingularVectorsOfTheStandardisedColumns) {
       for (int d = 0; d < n_latent; ++d) wide(i, m * n_latent + d) = all[m][i * n_latent + d];
   wide.rowwise() -= wide.colwise().mean().eval();
   for (auto column : wide.colwise()) column /= std::sqrt(column.squaredNorm() / n);
-  const Eigen::BDCSVD<Eigen::MatrixXd> svd(wide, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  const Eigen::JacobiSVD<Eigen::MatrixXd> svd(wide, Eigen::ComputeThinU | Eigen::ComputeThinV);
 
   const auto found = consensus_embedding(n, n_latent, n_models, rows_from(all));
 

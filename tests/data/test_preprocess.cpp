@@ -16,6 +16,7 @@
 #include "data/variable_genes.hpp"
 #include "prepared_section.hpp"
 #include "random_points.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -50,15 +51,6 @@ Dataset dataset(const Rows& dense) {
   data.section.assign(dense.size(), 0);
   data.section_names = {"all"};
   return data;
-}
-
-std::string message_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no InputError";
 }
 
 SelectedCounts select(const Dataset& data, const PrepareOptions& options) {

@@ -7,6 +7,7 @@
 #include "base/error.hpp"
 #include "data/spatial_graph.hpp"
 #include "random_points.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -92,15 +93,6 @@ Coordinates hexagonal_pixels(int n_rows, int n_columns) {
       c.values.push_back(std::round(137 * r * std::sqrt(0.75)));
     }
   return c;
-}
-
-std::string message_of(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "no InputError";
 }
 
 TEST(RadiusGraph, MatchesAllPairsInTwoAndThreeDimensionsAndSeveralSections) {

@@ -19,7 +19,7 @@ namespace {
 
 constexpr double entry = 8;      // column and value of one non-zero
 constexpr double laid_out = 12;  // of it, for X W and X^T D (kernels/cpu/sparse_blocks.hpp)
-constexpr double name = 32;      // a short text
+constexpr double short_text = 32;
 
 /// The numbers that the formulas share.
 struct Plan {
@@ -41,7 +41,7 @@ struct Plan {
             config.autoencoder.n_latent, config.autoencoder.tied_update};
   }
   /// Names, position, section, kept spot and graph of every spot.
-  double tables() const { return n() * (name + 16 + 4 + 4 + 8) + 8 * edges(); }
+  double tables() const { return n() * (short_text + 16 + 4 + 4 + 8) + 8 * edges(); }
   /// Where each row begins, weights and order of spots, the own spots of all tiles.
   double cutting() const { return n() * (8 + 8 + 4 + 4); }
   /// A block of X as tiles read it.
@@ -70,7 +70,7 @@ double prepare_memory(const Plan& p) {
                               : static_cast<double>(p.size.input_chunk.n_bytes) / chunk *
                                     (std::min(p.n_threads * block, input_entries) + 2 * chunk);
   const double tally = static_cast<double>(p.size.n_input_genes) * 16 * (8 + 4.0 * p.n_threads);
-  const double input_tables = p.n() * (name + 16 + 4);
+  const double input_tables = p.n() * (short_text + 16 + 4);
   const double chosen = std::max(0.0, p.edges() - p.n());
   const double search = p.n() * 52 + (8 * p.n() + 28 * chosen) / p.n_ranks;
   const double choices = search + 12 * p.n() + 12 * chosen;
@@ -160,7 +160,7 @@ double saliency_memory(const Plan& p) {
 double svgs_memory(const Plan& p) {
   const double share = 1.0 / p.n_ranks;
   return p.tables() + 2 * entry * share * p.entries() + 2 * p.read_block() +
-         p.n() * (4 * p.models() + 4 * p.latent() + 3 * name) +
+         p.n() * (4 * p.models() + 4 * p.latent() + 3 * short_text) +
          p.models() * 16 * p.domains() * p.g();
 }
 
