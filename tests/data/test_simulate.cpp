@@ -5,9 +5,9 @@
 #include <functional>
 #include <numeric>
 
-#include "base/error.hpp"
 #include "data/simulate.hpp"
 #include "data/spatial_graph.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -170,13 +170,8 @@ TEST(Simulation, HasDomainsThatAreContiguousInSpace) {
 }
 
 TEST(SimulateOptions, NamesTheOptionThatIsOutOfRange) {
-  const auto message = [](const SimulateOptions& options) -> std::string {
-    try {
-      options.validate();
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "no InputError";
+  const auto message = [](const SimulateOptions& options) {
+    return message_of([&] { options.validate(); });
   };
   EXPECT_EQ(message({}), "no InputError");
   EXPECT_EQ(message({.n_spots = 50}),

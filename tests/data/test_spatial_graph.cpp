@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 
-#include "base/error.hpp"
 #include "data/spatial_graph.hpp"
 #include "random_points.hpp"
 #include "support/message_of.hpp"

@@ -9,6 +9,7 @@
 #include "io/input_shape.hpp"
 #include "io/section_file.hpp"
 #include "scratch.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -72,13 +73,10 @@ class InputCountsTest : public ::testing::TestWithParam<const char*> {
   }
 
   std::string refusal() {
-    try {
+    return message_of([&] {
       InputCounts table(world_, options_);
       select_counts(table, {.min_cells = 1});
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "no InputError";
+    });
   }
 
   const Comm world_{MPI_COMM_WORLD};
