@@ -120,13 +120,13 @@ Work of_projection(const Sizes& s) {
 
 /// The two products of decode() that take most of its time, for all own spots, as it cuts them.
 void hidden_times_s(Chain& c) {
-  const ConstMatrix h3 = c.step.h3, s = c.step.s;
+  const ConstMatrix h3 = c.step.h3;
+  const RightFactor s(Transpose::no, c.step.s);
   for_row_blocks(
       h3.n_rows,
       [&](int begin, int end) {
         const std::size_t at = static_cast<std::size_t>(begin) * h3.n_cols;
-        gemm(Transpose::no, Transpose::no, end - begin, s.n_cols, h3.n_cols, 1, h3.data + at,
-             h3.n_cols, s.data, s.n_cols, 0, c.step.d_o3.data + at, s.n_cols);
+        s.multiply(end - begin, h3.data + at, c.step.d_o3.data + at);
       },
       rows_in_cache);
 }

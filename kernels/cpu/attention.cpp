@@ -30,10 +30,9 @@ rows::Lists columns_of(const StepView& step, int limit) {  // sum over the targe
           step.single_source ? nullptr : step.alpha.data, step.graph.edge.data, limit};
 }
 
-/// Rows begin .. end of A times B, or times B^T, into the same rows of out.
-void multiply_rows(int begin, int end, ConstMatrix a, Transpose b_op, ConstMatrix b, Matrix out) {
-  gemm(Transpose::no, b_op, end - begin, out.n_cols, a.n_cols, 1, row_of(a, begin), a.n_cols,
-       b.data, b.n_cols, 0, row_of(out, begin), out.n_cols);
+/// Rows begin .. end of A B into the same rows of out.
+void multiply_rows(int begin, int end, ConstMatrix a, const RightFactor& b, Matrix out) {
+  b.multiply(end - begin, row_of(a, begin), row_of(out, begin));
 }
 
 /// d_alpha becomes g for rows begin .. end; score_dst becomes dd.
@@ -97,10 +96,11 @@ void CpuBackend::attend(const StepView& step) {
 
 void CpuBackend::encode(const StepView& step) {
   if (step.single_source) return encode_drawn(step);
+  const RightFactor w2(Transpose::no, step.weights.w2);
   for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
     rows::combine(begin, end, rows_of(step), step.y.data, step.y.n_cols, rows::Then::elu,
                   step.h1.data);
-    multiply_rows(begin, end, step.h1, Transpose::no, step.weights.w2, step.z);
+    multiply_rows(begin, end, step.h1, w2, step.z);
   });
 }
 
@@ -113,18 +113,20 @@ void CpuBackend::decode(const StepView& step) {
   const int n_latent = step.z.n_cols;
   d_o3_w2_.resize(static_cast<std::size_t>(step.tile.n_own) * n_latent);
   const Matrix u{d_o3_w2_.data(), step.tile.n_own, n_latent};
+  const RightFactor w2(Transpose::no, step.weights.w2), s(Transpose::no, step.s);
+  const RightFactor w2_transposed(Transpose::yes, step.weights.w2);
   step.dot.data[0] +=
       sum_over_blocks(step.tile.n_own, rows_in_cache, [&](std::size_t b, std::size_t e) {
         const int begin = static_cast<int>(b), end = static_cast<int>(e);
         rows::combine(begin, end, rows_of(step), step.z.data, n_latent, rows::Then::nothing,
                       step.d_z.data);  // alpha Z, until decoder_backward() has used it
-        multiply_rows(begin, end, step.d_z, Transpose::yes, step.weights.w2, step.h3);
+        multiply_rows(begin, end, step.d_z, w2_transposed, step.h3);
         rows::elu_in_place(n_values(step.h3, begin, end), row_of(step.h3, begin));
-        multiply_rows(begin, end, step.h3, Transpose::no, step.s, step.d_o3);
+        multiply_rows(begin, end, step.h3, s, step.d_o3);
         const double dot =
             rows::decoder_slope(n_values(step.h3, begin, end), step.scale, row_of(step.y, begin),
                                 row_of(step.h3, begin), row_of(step.d_o3, begin));
-        multiply_rows(begin, end, step.d_o3, Transpose::no, step.weights.w2, u);
+        multiply_rows(begin, end, step.d_o3, w2, u);
         return dot;
       });
   add_symmetric_product(step.h3, step.h3, step.p);
@@ -149,6 +151,7 @@ void CpuBackend::decoder_backward(const StepView& step) {
 void CpuBackend::latent_backward(const StepView& step) {
   if (step.single_source) return latent_backward_drawn(step);
   const int n_rows = step.graph.n_rows, width = step.h1.n_cols, n_latent = step.d_z.n_cols;
+  const RightFactor w2_transposed(Transpose::yes, step.weights.w2);
   for (int first = 0; first < n_rows; first += rows_in_turn) {
     const int n = std::min(rows_in_turn, n_rows - first);
     if (step.gradient.w2.data != nullptr)
@@ -159,9 +162,7 @@ void CpuBackend::latent_backward(const StepView& step) {
         [&](int begin, int end) {
           const int row = first + begin;
           std::vector<float> d_h1(n_values(step.h1, begin, end));
-          gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1,
-               row_of(step.d_z, row), n_latent, step.weights.w2.data, n_latent, 0, d_h1.data(),
-               width);
+          w2_transposed.multiply(end - begin, row_of(step.d_z, row), d_h1.data());
           rows::times_elu_slope(d_h1.size(), d_h1.data(), row_of(step.h1, row));
         },
         /*block=*/rows_in_cache);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "kernels/cpu/blocks.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
@@ -10,42 +11,104 @@
 namespace stamarker {
 namespace {
 
-// Columns of A, hence rows of A^T B, that one task computes. Of a symmetric product it takes those
-// left of its diagonal block in vain: a 16th of all with 32 of 512.
-constexpr int panel = 64, symmetric_panel = 32;
+// Columns of A, hence rows of A^T B, that one task computes with the BLAS. Of a symmetric product
+// it takes those left of its diagonal block in vain: a 16th of all with 32 of 512. Our own products
+// leave out whole tiles instead, and take as many columns as pass over a panel of B at a time.
+constexpr int panel = 64, symmetric_panel = 32, packed_panel = 48;
 // Rows of A that a task adds at a time, and that all tasks add before any goes on: oneDNN reaches
 // its peak from 1024 terms, and the latter stay in the third-level cache.
-constexpr int terms = 1024, shared_terms = 2048;
+constexpr int terms = 1024, shared_terms = 512;
+// Rows of A that our products lay out at a time for A^T B with a narrow B: 128 KB.
+constexpr int narrow_terms = 512;
+
+/// Columns begin .. end of A times B into the same rows of the upper triangle of out, which has
+/// `first` .. `last` of the rows of A and B as terms.
+void add_symmetric_rows(ConstMatrix a, ConstMatrix b, int first, int last, Matrix out) {
+  const int n = a.n_cols;
+  const auto at = [n](auto m, int row, int column) {
+    return m.data + static_cast<std::size_t>(row) * n + column;
+  };
+  if (!blas::is_used()) {
+    const PackedFactor right(Transpose::no, last - first, n, at(b, first, 0), n);
+    for_row_blocks(
+        n,
+        [&](int begin, int end) {
+          multiply_packed(Transpose::yes, end - begin, 1, at(a, first, begin), n, right, 1,
+                          at(out, begin, 0), n, {begin});
+        },
+        packed_panel);
+    return;
+  }
+  for_row_blocks(
+      n,
+      [&](int begin, int end) {
+        for (int k = first; k < last; k += terms)
+          blas::gemm(Transpose::yes, Transpose::no, end - begin, n - begin,
+                     std::min(terms, last - k), 1, at(a, k, begin), n, at(b, k, begin), n, 1,
+                     at(out, begin, begin), n);
+      },
+      symmetric_panel);
+}
+
+/// Rows begin .. end of out += A^T B by our products: of (B^T A)^T, for A is the wide one.
+void add_transposed_rows(ConstMatrix a, ConstMatrix b, int begin, int end, Matrix out) {
+  const int width = end - begin;
+  std::vector<float> sum(static_cast<std::size_t>(b.n_cols) * width);
+  for (int k = 0; k < a.n_rows; k += narrow_terms) {
+    const PackedFactor right(Transpose::no, std::min(narrow_terms, a.n_rows - k), width,
+                             a.data + static_cast<std::size_t>(k) * a.n_cols + begin, a.n_cols);
+    multiply_packed(Transpose::yes, b.n_cols, 1, b.data + static_cast<std::size_t>(k) * b.n_cols,
+                    b.n_cols, right, 1, sum.data(), width);
+  }
+  for (int i = begin; i < end; ++i)
+    for (int c = 0; c < b.n_cols; ++c)
+      out.data[static_cast<std::size_t>(i) * out.n_cols + c] +=
+          sum[static_cast<std::size_t>(c) * width + i - begin];
+}
 
 }  // namespace
+
+void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
+          const float* b, int ldb, float beta, float* c, int ldc) {
+  if (m == 0 || n == 0) return;
+  if (blas::is_used()) return blas::gemm(a_op, b_op, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+  multiply_packed(a_op, m, alpha, a, lda, PackedFactor(b_op, k, n, b, ldb), beta, c, ldc);
+}
+
+std::string gemm_library() { return blas::is_used() ? blas::name() : "products of its own"; }
+
+RightFactor::RightFactor(Transpose op, ConstMatrix b) : op_(op), b_(b) {
+  const bool is_transposed = op == Transpose::yes;
+  if (!blas::is_used())
+    packed_.emplace(op, is_transposed ? b.n_cols : b.n_rows, is_transposed ? b.n_rows : b.n_cols,
+                    b.data, b.n_cols);
+}
+
+void RightFactor::multiply(int m, const float* a, float* c, float alpha, float beta) const {
+  const bool is_transposed = op_ == Transpose::yes;
+  const int k = is_transposed ? b_.n_cols : b_.n_rows, n = is_transposed ? b_.n_rows : b_.n_cols;
+  if (packed_)
+    multiply_packed(Transpose::no, m, alpha, a, k, *packed_, beta, c, n);
+  else
+    gemm(Transpose::no, op_, m, n, k, alpha, a, k, b_.data, b_.n_cols, beta, c, n);
+}
 
 void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out) {
   for_row_blocks(
       a.n_cols,
       [&](int begin, int end) {
-        gemm(Transpose::yes, Transpose::no, end - begin, b.n_cols, a.n_rows, 1, a.data + begin,
-             a.n_cols, b.data, b.n_cols, 1, out.data + static_cast<std::size_t>(begin) * out.n_cols,
-             out.n_cols);
+        if (!blas::is_used()) return add_transposed_rows(a, b, begin, end, out);
+        blas::gemm(Transpose::yes, Transpose::no, end - begin, b.n_cols, a.n_rows, 1,
+                   a.data + begin, a.n_cols, b.data, b.n_cols, 1,
+                   out.data + static_cast<std::size_t>(begin) * out.n_cols, out.n_cols);
       },
       panel);
 }
 
 void add_symmetric_product(ConstMatrix a, ConstMatrix b, Matrix out) {
   const int n = a.n_cols;
-  const int n_panels = (n + symmetric_panel - 1) / symmetric_panel;
-  for (int first = 0; first < a.n_rows; first += shared_terms) {
-    const int last = std::min(a.n_rows, first + shared_terms);
-#pragma omp parallel for schedule(dynamic)
-    for (int p = 0; p < n_panels; ++p) {  // the longest first: columns from its own first
-      const int begin = p * symmetric_panel, end = std::min(n, begin + symmetric_panel);
-      for (int k = first; k < last; k += terms) {
-        const float* rows = a.data + static_cast<std::size_t>(k) * n + begin;
-        const float* columns = b.data + static_cast<std::size_t>(k) * n + begin;
-        gemm(Transpose::yes, Transpose::no, end - begin, n - begin, std::min(terms, last - k), 1,
-             rows, n, columns, n, 1, out.data + static_cast<std::size_t>(begin) * n + begin, n);
-      }
-    }
-  }
+  for (int first = 0; first < a.n_rows; first += shared_terms)
+    add_symmetric_rows(a, b, first, std::min(a.n_rows, first + shared_terms), out);
   for_row_blocks(
       n,
       [&](int begin, int end) {
@@ -64,19 +127,18 @@ void CpuBackend::gram(ConstMatrix a, Matrix out) {
 }
 
 void CpuBackend::add_product(float c, ConstMatrix a, ConstMatrix p, Matrix out) {
+  const RightFactor right(Transpose::no, p);
   for_row_blocks(a.n_rows, [&](int begin, int end) {
-    gemm(Transpose::no, Transpose::no, end - begin, p.n_cols, a.n_cols, c,
-         a.data + static_cast<std::size_t>(begin) * a.n_cols, a.n_cols, p.data, p.n_cols, 1,
-         out.data + static_cast<std::size_t>(begin) * out.n_cols, out.n_cols);
+    right.multiply(end - begin, a.data + static_cast<std::size_t>(begin) * a.n_cols,
+                   out.data + static_cast<std::size_t>(begin) * out.n_cols, c, 1);
   });
 }
 
 void CpuBackend::input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) {
+  const RightFactor right(Transpose::yes, w1);
   for_row_blocks(d_y.n_rows, [&](int begin, int end) {
     float* rows = out.data + static_cast<std::size_t>(begin) * out.n_cols;
-    gemm(Transpose::no, Transpose::yes, end - begin, w1.n_rows, w1.n_cols, 1,
-         d_y.data + static_cast<std::size_t>(begin) * d_y.n_cols, d_y.n_cols, w1.data, w1.n_cols, 0,
-         rows, out.n_cols);
+    right.multiply(end - begin, d_y.data + static_cast<std::size_t>(begin) * d_y.n_cols, rows);
     const std::size_t n = static_cast<std::size_t>(end - begin) * out.n_cols;
     for (std::size_t k = 0; k < n; ++k) rows[k] = rows[k] > 0 ? rows[k] : 0;
   });

@@ -22,15 +22,15 @@ void CpuBackend::encode_drawn(const StepView& step) {
   drawn_.assign(step.graph, step.tile.n_own);
   const int width = step.y.n_cols, n_latent = step.z.n_cols;
   std::vector<float> z(static_cast<std::size_t>(drawn_.n_encoded()) * n_latent);
+  const RightFactor w2(Transpose::no, step.weights.w2);
   for_row_blocks(drawn_.n_encoded(), [&](int begin, int end) {
     for (int p = begin; p < end; ++p) {
       const float* y = row_of(step.y, drawn_.encoded[p]);
       std::copy(y, y + width, row_of(step.h1, p));
     }
     rows::elu_in_place(static_cast<std::size_t>(end - begin) * width, row_of(step.h1, begin));
-    gemm(Transpose::no, Transpose::no, end - begin, n_latent, width, 1, row_of(step.h1, begin),
-         width, step.weights.w2.data, n_latent, 0,
-         z.data() + static_cast<std::size_t>(begin) * n_latent, n_latent);
+    w2.multiply(end - begin, row_of(step.h1, begin),
+                z.data() + static_cast<std::size_t>(begin) * n_latent);
   });
   for (int p = 0; p < drawn_.n_decoded(); ++p)
     std::copy_n(z.begin() + std::ptrdiff_t{drawn_.encoded_of[p]} * n_latent, n_latent,
@@ -40,7 +40,8 @@ void CpuBackend::encode_drawn(const StepView& step) {
 // H3^T H3 over own spots is (m h)^T h, h_j = elu(q_j), m_j how many own spots drew j. m h is kept
 // for the rows in turn only.
 void CpuBackend::decode_drawn(const StepView& step) {
-  const int n = drawn_.n_decoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
+  const int n = drawn_.n_decoded(), width = step.y.n_cols;
+  const RightFactor w2_transposed(Transpose::yes, step.weights.w2), s(Transpose::no, step.s);
   const std::vector<std::int64_t>& own_start = drawn_.decoded_start;
   std::vector<float> kept(static_cast<std::size_t>(std::min(n, rows_in_turn)) * width);
   for (int first = 0; first < n; first += rows_in_turn) {
@@ -50,18 +51,14 @@ void CpuBackend::decode_drawn(const StepView& step) {
         sum_over_blocks(n_in_turn, rows_in_cache, [&](std::size_t b, std::size_t e) {
           const int begin = first + static_cast<int>(b), end = first + static_cast<int>(e);
           const std::size_t n_values = (e - b) * width;
-          gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1,
-               row_of(step.z, begin), n_latent, step.weights.w2.data, n_latent, 0,
-               row_of(step.h3, begin), width);
+          w2_transposed.multiply(end - begin, row_of(step.z, begin), row_of(step.h3, begin));
           rows::elu_in_place(n_values, row_of(step.h3, begin));
           for (int p = begin; p < end; ++p) {
             const auto times = static_cast<float>(own_start[p + 1] - own_start[p]);
             rows::scale(static_cast<std::size_t>(width), times, row_of(step.h3, p),
                         row_of(m_h, p - first));
           }
-          gemm(Transpose::no, Transpose::no, end - begin, width, width, 1,
-               row_of(m_h, begin - first), width, step.s.data, width, 0, row_of(step.d_o3, begin),
-               width);
+          s.multiply(end - begin, row_of(m_h, begin - first), row_of(step.d_o3, begin));
           std::vector<float> y(n_values);  // sum of y_i over the own spots that drew the row
           rows::combine(0, end - begin,
                         {&own_start[begin], drawn_.own.data(), nullptr, nullptr,
@@ -75,10 +72,10 @@ void CpuBackend::decode_drawn(const StepView& step) {
 }
 
 void CpuBackend::decoder_backward_drawn(const StepView& step) {
-  const int n = drawn_.n_decoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
+  const int n = drawn_.n_decoded();
+  const RightFactor w2(Transpose::no, step.weights.w2);
   for_row_blocks(n, [&](int begin, int end) {
-    gemm(Transpose::no, Transpose::no, end - begin, n_latent, width, 1, row_of(step.d_o3, begin),
-         width, step.weights.w2.data, n_latent, 0, row_of(step.d_z, begin), n_latent);
+    w2.multiply(end - begin, row_of(step.d_o3, begin), row_of(step.d_z, begin));
   });
   add_transposed_product(ConstMatrix(step.d_o3).rows(n), ConstMatrix(step.z).rows(n),
                          step.gradient.decoder_w2);
@@ -92,11 +89,11 @@ void CpuBackend::latent_backward_drawn(const StepView& step) {
                  std::numeric_limits<std::int32_t>::max()},
                 step.d_z.data, n_latent, rows::Then::nothing, d_z.data());
   add_transposed_product(ConstMatrix(step.h1).rows(n), {d_z.data(), n, n_latent}, step.gradient.w2);
+  const RightFactor w2_transposed(Transpose::yes, step.weights.w2);
   for_row_blocks(n, [&](int begin, int end) {
     std::vector<float> d_h1(static_cast<std::size_t>(end - begin) * width);
-    gemm(Transpose::no, Transpose::yes, end - begin, width, n_latent, 1,
-         d_z.data() + static_cast<std::size_t>(begin) * n_latent, n_latent, step.weights.w2.data,
-         n_latent, 0, d_h1.data(), width);
+    w2_transposed.multiply(end - begin, d_z.data() + static_cast<std::size_t>(begin) * n_latent,
+                           d_h1.data());
     rows::times_elu_slope(d_h1.size(), d_h1.data(), row_of(step.h1, begin));
   });
 }

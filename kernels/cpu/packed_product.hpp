@@ -1,0 +1,53 @@
+#pragma once
+#include <cstddef>
+#include <memory>
+
+#include "kernels/functions.hpp"
+
+/// Dense products of our own, for processors whose library products fall short (dense.hpp says
+/// where). A tile of C stays in registers while all terms of a chunk of k are added, in their order:
+/// a sum does not depend on how C is cut.
+/// After Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication (2008).
+namespace stamarker {
+
+namespace detail {
+struct Storage {
+  std::unique_ptr<float[]> values;
+  std::size_t size = 0;
+};
+}  // namespace detail
+
+/// The right factor B [k, n] of one or many products, laid out once: panels of as many columns as a
+/// tile of C has, each with its k rows one after another, columns beyond n zero.
+class PackedFactor {
+ public:
+  /// op(B) = B [k, n], B's rows `stride` apart. All threads, unless called in a parallel region.
+  PackedFactor(Transpose op, int k, int n, const float* b, int stride);
+  PackedFactor(PackedFactor&&) noexcept = default;
+  ~PackedFactor();
+
+  int k() const { return k_; }
+  int n() const { return n_; }
+  /// Row `first` of panel j and those after it.
+  const float* panel(int j, int first) const {
+    return storage_.values.get() + (static_cast<std::size_t>(j) * k_ + first) * panel_width_;
+  }
+
+ private:
+  int k_, n_, panel_width_;
+  detail::Storage storage_;
+};
+
+/// Every column, or of row i only those from `diagonal` + i on and what shares a tile with them.
+struct Columns {
+  static constexpr int all = -1;
+  int diagonal = all;
+};
+
+/// C = alpha op(A) B + beta C by one thread; C is [m, n] with rows `c_stride` apart. Where beta is 0,
+/// C need hold nothing.
+void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_stride,
+                     const PackedFactor& b, float beta, float* c, int c_stride,
+                     Columns columns = {});
+
+}  // namespace stamarker
