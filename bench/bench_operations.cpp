@@ -14,6 +14,7 @@
 #include "kernels/buffer.hpp"
 #include "kernels/cpu/blocks.hpp"
 #include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/rows.hpp"
 #include "machine.hpp"
 #include "model/step_memory.hpp"
 #include "random_section.hpp"
@@ -98,12 +99,12 @@ struct Sizes {
 };
 
 /// Counted by hand: two a multiply-add; every array once for each time it is passed over, 4 bytes a
-/// number. A sparse entry has 6 bytes and is passed over once for each tile of 128 columns.
+/// number. A sparse entry has 6 bytes and is passed over once for each tile of columns.
 struct Work {
   double flops = 0, bytes = 0;
 };
 constexpr double G = n_genes, H = n_hidden, L = n_latent;
-constexpr double entry_bytes = 6 * H / 128;
+double entry_bytes() { return 6 * H / rows::tile_width(); }
 
 struct Operation {
   const char* name;
@@ -115,7 +116,7 @@ struct Operation {
 Work none(const Sizes&) { return {}; }
 Work of_gram(const Sizes&) { return {G * H * (H + 1), 4 * (G * H + H * H)}; }
 Work of_projection(const Sizes& s) {
-  return {2 * s.entries * H, 4 * (G * H + s.n * H) + s.entries * entry_bytes};
+  return {2 * s.entries * H, 4 * (G * H + s.n * H) + s.entries * entry_bytes()};
 }
 
 /// The two products of decode() that take most of its time, for all own spots, as it cuts them.
@@ -182,11 +183,12 @@ constexpr Operation operations[] = {
      none},
     {"weight_gradient", [](Chain& c) { c.backend->weight_gradient(c.step); },
      [](const Sizes& s) -> Work {  // Y, H3; W1's gradient w
-       return {2 * s.entries * H + 2 * s.n * H, 8 * s.n * H + 4 * G * H + s.entries * entry_bytes};
+       return {2 * s.entries * H + 2 * s.n * H,
+               8 * s.n * H + 4 * G * H + s.entries * entry_bytes()};
      },
      [](const Sizes& s) -> Work {  // dY of K, h3 of J by own spot; both gradients w
        const double entries = s.entries + s.encoded_entries;
-       return {2 * entries * H, 4 * (s.k + s.n) * H + 8 * G * H + entries * entry_bytes};
+       return {2 * entries * H, 4 * (s.k + s.n) * H + 8 * G * H + entries * entry_bytes()};
      }},
     {"add_product",
      [](Chain& c) {

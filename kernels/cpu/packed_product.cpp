@@ -82,8 +82,8 @@ template <int lanes, bool is_packed>
   store<lanes>(sum, c);
 }
 
-/// Where packed groups of rows begin: a cache line more than they take, for at whole pages from each
-/// other their lines would drive one another out of the nearest cache.
+/// Where packed groups of rows begin: a cache line more than they take, for at whole pages from
+/// each other their lines would drive one another out of the nearest cache.
 constexpr std::ptrdiff_t group_size(int width) { return std::ptrdiff_t{terms} * width + 16; }
 
 constexpr std::size_t most_packed = rows_at_a_time / 6 * group_size(6);
@@ -156,7 +156,7 @@ void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_s
   thread_local std::vector<float> packed_rows;
   packed_rows.resize(most_packed);
   float* const packed = packed_rows.data();
-  with_best_vectors([=, &b](auto lanes) __attribute__((always_inline)) {
+  with_best_vectors([ =, &b ](auto lanes) __attribute__((always_inline)) {
     using Shape = Tile<lanes>;
     for (int first_term = 0; first_term < std::max(1, b.k()); first_term += terms) {
       const int n_terms = std::min(terms, b.k() - first_term);
@@ -170,10 +170,15 @@ void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_s
         for (int j = 0; j * Shape::width < b.n(); ++j) {
           const int column = j * Shape::width, n_columns = std::min(Shape::width, b.n() - column);
           for (int i = first; i < last; i += Shape::n_rows) {
-            if (columns.diagonal != Columns::all && column + n_columns <= columns.diagonal + i) break;
+            if (columns.diagonal != Columns::all && column + n_columns <= columns.diagonal + i)
+              break;
             const int n_rows = std::min(Shape::n_rows, last - i);
-            const Target target{c + std::ptrdiff_t{i} * c_stride + column, c_stride, n_rows,
-                                n_columns, alpha, first_term == 0 ? beta : 1};
+            const Target target{c + std::ptrdiff_t{i} * c_stride + column,
+                                c_stride,
+                                n_rows,
+                                n_columns,
+                                alpha,
+                                first_term == 0 ? beta : 1};
             if (i >= first_packed)
               add_terms<lanes, true>(
                   n_terms,

@@ -5,9 +5,9 @@
 #include "kernels/functions.hpp"
 
 /// Dense products of our own, for processors whose library products fall short (dense.hpp says
-/// where). A tile of C stays in registers while all terms of a chunk of k are added, in their order:
-/// a sum does not depend on how C is cut.
-/// After Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication (2008).
+/// where). A tile of C stays in registers while all terms of a chunk of k are added, in their
+/// order: a sum does not depend on how C is cut. After Goto and van de Geijn, Anatomy of
+/// High-Performance Matrix Multiplication (2008).
 namespace stamarker {
 
 namespace detail {
@@ -44,8 +44,8 @@ struct Columns {
   int diagonal = all;
 };
 
-/// C = alpha op(A) B + beta C by one thread; C is [m, n] with rows `c_stride` apart. Where beta is 0,
-/// C need hold nothing.
+/// C = alpha op(A) B + beta C by one thread; C is [m, n] with rows `c_stride` apart. Where beta is
+/// 0, C need hold nothing.
 void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_stride,
                      const PackedFactor& b, float beta, float* c, int c_stride,
                      Columns columns = {});

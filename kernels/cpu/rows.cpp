@@ -9,6 +9,10 @@
 namespace stamarker::rows {
 namespace {
 
+/// Of a tile row and a list, summed in registers: half of those that AVX2 and SSE have.
+constexpr int vectors_summed = 8;
+constexpr int tile_of(int lanes) { return std::max(64, vectors_summed * lanes); }
+
 constexpr int chunk = 8;  // vectors that stay in registers while a list of rows is combined
 
 template <int lanes>
@@ -227,31 +231,37 @@ void add_weighted_rows(int first, int last, const float* scalar, const float* in
   });
 }
 
+int tile_width() {
+  static const int width =
+      with_best_vectors([](auto lanes) __attribute__((always_inline)) { return tile_of(lanes); });
+  return width;
+}
+
 STM_VECTOR_CLONES void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width,
                                  int first, float* __restrict out) {
-  const int n = width - first < tile_width ? width - first : tile_width;
+  const int tile = tile_width(), n = std::min(width - first, tile);
   for (int i = 0; i < n_rows; ++i) {
     const int ahead = std::min(i + rows_ahead, n_rows - 1);
     fetch(in + row(index == nullptr ? ahead : index[ahead], width) + first, n);
     const float* from = in + row(index == nullptr ? i : index[i], width) + first;
-    float* to = out + row(i, tile_width);
+    float* to = out + row(i, tile);
     for (int k = 0; k < n; ++k) to[k] = from[k];
-    for (int k = n; k < tile_width; ++k) to[k] = 0;
+    for (int k = n; k < tile; ++k) to[k] = 0;
   }
 }
 
 STM_VECTOR_CLONES void pack_difference(int n_rows, const float* a, float c, const float* b,
                                        int width, int first, float* __restrict out) {
-  const int n = width - first < tile_width ? width - first : tile_width;
+  const int tile = tile_width(), n = std::min(width - first, tile);
   for (int i = 0; i < n_rows; ++i) {
     const std::size_t ahead = row(std::min(i + rows_ahead, n_rows - 1), width) + first;
     fetch(a + ahead, n);
     fetch(b + ahead, n);
     const float* from_a = a + row(i, width) + first;
     const float* from_b = b + row(i, width) + first;
-    float* to = out + row(i, tile_width);
+    float* to = out + row(i, tile);
     for (int k = 0; k < n; ++k) to[k] = from_a[k] - c * from_b[k];
-    for (int k = n; k < tile_width; ++k) to[k] = 0;
+    for (int k = n; k < tile; ++k) to[k] = 0;
   }
 }
 
@@ -259,17 +269,16 @@ void sparse_times_tile(int first, int last, const BlockLists& lists, const float
                        float factor, Store store, int n_cols, int width, float* out) {
   with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
     using V = Vector<lanes>;
-    constexpr int n = std::min(16, tile_width / lanes);  // AVX2 and SSE have 16 registers
-    constexpr int step = lanes * n;
+    constexpr int tile_size = tile_of(lanes), n = vectors_summed, step = lanes * n;
     for (int i = first; i < last; ++i) {
       const std::int64_t begin = lists.start[i], end = lists.start[i + 1];
       for (int c = 0; c < n_cols; c += step) {
         V sum[n] = {};
         for (std::int64_t e = begin; e < end; ++e) {
           const float v = lists.value[e];
-          const V* from = vecs<lanes>(tile + row(lists.index[e], tile_width) + c);
+          const V* from = vecs<lanes>(tile + row(lists.index[e], tile_size) + c);
           if (lists.fetch_ahead)
-            fetch(tile + row(lists.index[e + entries_ahead], tile_width) + c, step);
+            fetch(tile + row(lists.index[e + entries_ahead], tile_size) + c, step);
           for (int k = 0; k < n; ++k) sum[k] += v * from[k];
         }
         float* to = out + row(i, width) + c;

@@ -58,9 +58,11 @@ void add_scaled(int first, int last, const float* scalar, const float* a, int wi
 void add_weighted_rows(int first, int last, const float* scalar, const float* in, int width,
                        double* sum);
 
-/// out [n_rows, 128] = columns first .. first + 127 of rows index[0], index[1] ... of in [., width]
-/// (null: 0, 1, ...), 0 beyond its width.
-inline constexpr int tile_width = 128;
+/// Columns of a tile: 128 with AVX-512, else 64. The sums of a list stay in eight registers.
+int tile_width();
+
+/// out [n_rows, tile_width()] = columns first, first + 1 ... of rows index[0], index[1] ... of
+/// in [., width] (null: 0, 1, ...), 0 beyond its width.
 void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width, int first,
                float* out);
 
@@ -78,8 +80,8 @@ struct BlockLists {
 };
 inline constexpr int entries_ahead = 12;
 
-/// out_i (+)= factor sum_e value_e tile_(index_e), for lists first .. last - 1, `n_cols` <= 128
-/// columns written into rows `width` apart.
+/// out_i (+)= factor sum_e value_e tile_(index_e), for lists first .. last - 1, `n_cols` <=
+/// tile_width() columns written into rows `width` apart.
 void sparse_times_tile(int first, int last, const BlockLists& lists, const float* tile,
                        float factor, Store store, int n_cols, int width, float* out);
 

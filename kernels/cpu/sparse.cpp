@@ -23,7 +23,7 @@ class LayoutOf {
   const SparseLayout* given_;
 };
 
-/// A tile of n sources and 128 columns.
+/// A tile of n sources.
 void pack(const Sources& b, int source, int n, int column, float* tile) {
   const std::size_t at = static_cast<std::size_t>(source);
   const int width = b.rows.n_cols;
@@ -36,7 +36,7 @@ void pack(const Sources& b, int source, int n, int column, float* tile) {
     rows::pack_difference(both, b.rows.data + at * width, b.times, b.less.data + at * width, width,
                           column, tile);
   rows::pack_tile(n - both, nullptr, b.rows.data + (at + both) * width, width, column,
-                  tile + static_cast<std::size_t>(both) * rows::tile_width);
+                  tile + static_cast<std::size_t>(both) * rows::tile_width());
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ void CpuBackend::multiply(const SparseBlocks& a, const Sources& b, float factor,
                           Matrix out) {
   const ConstMatrix from = b.rows;
   expects(from.n_cols == out.n_cols && a.n_lists() == out.n_rows, "matching shapes in a product");
-  constexpr int width = rows::tile_width;
+  const int width = rows::tile_width();
   const int n_tiles = (out.n_cols + width - 1) / width;
   // Every task packs tiles of its own: few tasks of many lists, but two for each thread. No sum
   // depends on how lists are cut into tasks.

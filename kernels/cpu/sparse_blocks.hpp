@@ -16,8 +16,8 @@ bool has_large_cache();
 
 /// The left factor A of a sparse product A B, laid out for it: the columns of A (rows of B, here
 /// sources) are cut into blocks, and a block holds one list of entries for each row of A. A tile of
-/// B for one block (128 columns) then lies in the processor's second-level cache while all lists of
-/// the block pass over it.
+/// B for one block (rows::tile_width() columns) then lies in the processor's second-level cache
+/// while all lists of the block pass over it.
 class SparseBlocks {
  public:
   /// A = m.

@@ -41,15 +41,18 @@ TEST(PackedProduct, IsTheSumOfItsTermsForEveryShapeAndTransposition) {
       for (const Transpose b_op : {Transpose::no, Transpose::yes}) {
         const int a_stride = (a_op == Transpose::yes ? s.m : s.k) + 3;
         const int b_stride = (b_op == Transpose::yes ? s.k : s.n) + 5, c_stride = s.n + 2;
-        const auto a = random_values(static_cast<std::size_t>(std::max(s.m, s.k)) * a_stride + 1, 1);
-        const auto b = random_values(static_cast<std::size_t>(std::max(s.n, s.k)) * b_stride + 1, 2);
+        const auto a =
+            random_values(static_cast<std::size_t>(std::max(s.m, s.k)) * a_stride + 1, 1);
+        const auto b =
+            random_values(static_cast<std::size_t>(std::max(s.n, s.k)) * b_stride + 1, 2);
         const auto before = random_values(static_cast<std::size_t>(s.m) * c_stride, 3);
         const PackedFactor right(b_op, s.k, s.n, b.data(), b_stride);
         for (const float beta : {0.0f, 1.0f, -0.5f}) {
           std::vector<float> c = before;
           if (beta == 0)  // C need hold nothing
             for (int i = 0; i < s.m; ++i)
-              for (int j = 0; j < s.n; ++j) c[static_cast<std::size_t>(i) * c_stride + j] = no_value;
+              for (int j = 0; j < s.n; ++j)
+                c[static_cast<std::size_t>(i) * c_stride + j] = no_value;
           multiply_packed(a_op, s.m, 2, a.data(), a_stride, right, beta, c.data(), c_stride);
           for (int i = 0; i < s.m; ++i)
             for (int j = 0; j < c_stride; ++j) {
@@ -60,8 +63,8 @@ TEST(PackedProduct, IsTheSumOfItsTermsForEveryShapeAndTransposition) {
               }
               double sum = 0, size = 0;
               for (int p = 0; p < s.k; ++p) {
-                const double term = static_cast<double>(at(a_op, a, a_stride, i, p)) *
-                                    at(b_op, b, b_stride, p, j);
+                const double term =
+                    static_cast<double>(at(a_op, a, a_stride, i, p)) * at(b_op, b, b_stride, p, j);
                 sum += term;
                 size += std::abs(term);
               }
@@ -81,8 +84,8 @@ TEST(PackedProduct, HasTheSameBitsHoweverItsRowsAreCut) {
   std::vector<float> whole(std::size_t{m} * n), cut(whole.size());
   multiply_packed(Transpose::no, m, 1, a.data(), k, right, 0, whole.data(), n);
   for (int i = 0; i < m; i += 7)
-    multiply_packed(Transpose::no, std::min(7, m - i), 1, a.data() + std::ptrdiff_t{i} * k, k, right,
-                    0, cut.data() + std::ptrdiff_t{i} * n, n);
+    multiply_packed(Transpose::no, std::min(7, m - i), 1, a.data() + std::ptrdiff_t{i} * k, k,
+                    right, 0, cut.data() + std::ptrdiff_t{i} * n, n);
   EXPECT_EQ(whole, cut);
 }
 
