@@ -101,10 +101,15 @@ def pipeline(read):
 
 
 def growth(read):
-    lines = ["| spots | tiles | profile | s an epoch | us a spot | peak MiB |", "|---|---|---|---|---|---|"]
+    lines = ["| non-zero | spots | tiles | profile | s an epoch | us a spot | less than at 4000 | peak MiB |",
+             "|---|---|---|---|---|---|---|---|"]
     for r in read:
-        lines.append(f"| {r['spots']} | {r['tiles']} | {r['profile']} | {r['cpu_seconds']:.4g} | "
-                     f"{r['cpu_seconds'] / r['spots'] * 1e6:.2f} | {r['peak_bytes'] / 2**20:.0f} |")
+        at_4000 = next((o["cpu_seconds"] / 4000 for o in read
+                        if (o["spots"], o["density"], o["profile"]) == (4000, r["density"], r["profile"])), None)
+        cost = r["cpu_seconds"] / r["spots"]
+        less = f"{1 - cost / at_4000:.0%}" if at_4000 and r["spots"] > 4000 else ""
+        lines.append(f"| {r['density']:.0%} | {r['spots']} | {r['tiles']} | {r['profile']} | "
+                     f"{r['cpu_seconds']:.4g} | {cost * 1e6:.2f} | {less} | {r['peak_bytes'] / 2**20:.0f} |")
     return lines
 
 
