@@ -35,7 +35,8 @@ void CpuBackend::clear(void* device, std::size_t bytes) {
 }
 
 std::string CpuBackend::description() const {
-  return "CPU, " + std::string(name_of(instruction_set())) + ", " + gemm_library();
+  return "CPU, " + std::string(name_of(instruction_set())) + ", " + gemm_library() +
+         (is_gemm_fast() ? "" : " and products of its own");
 }
 
 // Large memory is mapped for itself, on huge pages where the system has them, and given back when

@@ -17,18 +17,17 @@ namespace {
 constexpr int panel = 64, symmetric_panel = 32, packed_panel = 48;
 // Rows of A that a task adds at a time, and that all tasks add before any goes on: oneDNN reaches
 // its peak from 1024 terms, and the latter stay in the third-level cache.
-constexpr int terms = 1024, shared_terms = 512;
-// Rows of A that our products lay out at a time for A^T B with a narrow B: 128 KB.
-constexpr int narrow_terms = 512;
+constexpr int terms = 1024, shared_terms = 2048;
+// Rows that our products lay out at a time: 1 MB of H3, 128 KB where a task lays out its columns.
+constexpr int packed_terms = 512;
 
-/// Columns begin .. end of A times B into the same rows of the upper triangle of out, which has
-/// `first` .. `last` of the rows of A and B as terms.
-void add_symmetric_rows(ConstMatrix a, ConstMatrix b, int first, int last, Matrix out) {
+/// The upper triangle of out += A^T B over rows first .. last - 1 of A and B.
+void add_upper_triangle(ConstMatrix a, ConstMatrix b, int first, int last, Matrix out) {
   const int n = a.n_cols;
   const auto at = [n](auto m, int row, int column) {
     return m.data + static_cast<std::size_t>(row) * n + column;
   };
-  if (!blas::is_used()) {
+  if (!is_gemm_fast()) {
     const PackedFactor right(Transpose::no, last - first, n, at(b, first, 0), n);
     for_row_blocks(
         n,
@@ -43,9 +42,8 @@ void add_symmetric_rows(ConstMatrix a, ConstMatrix b, int first, int last, Matri
       n,
       [&](int begin, int end) {
         for (int k = first; k < last; k += terms)
-          blas::gemm(Transpose::yes, Transpose::no, end - begin, n - begin,
-                     std::min(terms, last - k), 1, at(a, k, begin), n, at(b, k, begin), n, 1,
-                     at(out, begin, begin), n);
+          gemm(Transpose::yes, Transpose::no, end - begin, n - begin, std::min(terms, last - k), 1,
+               at(a, k, begin), n, at(b, k, begin), n, 1, at(out, begin, begin), n);
       },
       symmetric_panel);
 }
@@ -54,8 +52,8 @@ void add_symmetric_rows(ConstMatrix a, ConstMatrix b, int first, int last, Matri
 void add_transposed_rows(ConstMatrix a, ConstMatrix b, int begin, int end, Matrix out) {
   const int width = end - begin;
   std::vector<float> sum(static_cast<std::size_t>(b.n_cols) * width);
-  for (int k = 0; k < a.n_rows; k += narrow_terms) {
-    const PackedFactor right(Transpose::no, std::min(narrow_terms, a.n_rows - k), width,
+  for (int k = 0; k < a.n_rows; k += packed_terms) {
+    const PackedFactor right(Transpose::no, std::min(packed_terms, a.n_rows - k), width,
                              a.data + static_cast<std::size_t>(k) * a.n_cols + begin, a.n_cols);
     multiply_packed(Transpose::yes, b.n_cols, 1, b.data + static_cast<std::size_t>(k) * b.n_cols,
                     b.n_cols, right, 1, sum.data(), width);
@@ -68,18 +66,9 @@ void add_transposed_rows(ConstMatrix a, ConstMatrix b, int begin, int end, Matri
 
 }  // namespace
 
-void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
-          const float* b, int ldb, float beta, float* c, int ldc) {
-  if (m == 0 || n == 0) return;
-  if (blas::is_used()) return blas::gemm(a_op, b_op, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-  multiply_packed(a_op, m, alpha, a, lda, PackedFactor(b_op, k, n, b, ldb), beta, c, ldc);
-}
-
-std::string gemm_library() { return blas::is_used() ? blas::name() : "products of its own"; }
-
 RightFactor::RightFactor(Transpose op, ConstMatrix b) : op_(op), b_(b) {
   const bool is_transposed = op == Transpose::yes;
-  if (!blas::is_used())
+  if (!is_gemm_fast())
     packed_.emplace(op, is_transposed ? b.n_cols : b.n_rows, is_transposed ? b.n_rows : b.n_cols,
                     b.data, b.n_cols);
 }
@@ -97,18 +86,18 @@ void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out) {
   for_row_blocks(
       a.n_cols,
       [&](int begin, int end) {
-        if (!blas::is_used()) return add_transposed_rows(a, b, begin, end, out);
-        blas::gemm(Transpose::yes, Transpose::no, end - begin, b.n_cols, a.n_rows, 1,
-                   a.data + begin, a.n_cols, b.data, b.n_cols, 1,
-                   out.data + static_cast<std::size_t>(begin) * out.n_cols, out.n_cols);
+        if (!is_gemm_fast()) return add_transposed_rows(a, b, begin, end, out);
+        gemm(Transpose::yes, Transpose::no, end - begin, b.n_cols, a.n_rows, 1, a.data + begin,
+             a.n_cols, b.data, b.n_cols, 1, out.data + static_cast<std::size_t>(begin) * out.n_cols,
+             out.n_cols);
       },
       panel);
 }
 
 void add_symmetric_product(ConstMatrix a, ConstMatrix b, Matrix out) {
-  const int n = a.n_cols;
-  for (int first = 0; first < a.n_rows; first += shared_terms)
-    add_symmetric_rows(a, b, first, std::min(a.n_rows, first + shared_terms), out);
+  const int n = a.n_cols, at_a_time = is_gemm_fast() ? shared_terms : packed_terms;
+  for (int first = 0; first < a.n_rows; first += at_a_time)
+    add_upper_triangle(a, b, first, std::min(a.n_rows, first + at_a_time), out);
   for_row_blocks(
       n,
       [&](int begin, int end) {

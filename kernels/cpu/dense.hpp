@@ -7,10 +7,18 @@
 
 namespace stamarker {
 
-/// C = alpha op(A) op(B) + beta C by one thread; C is [m, n], row-major, k terms a sum. May be
-/// called from inside a parallel region.
+/// C = alpha op(A) op(B) + beta C by one thread; C is [m, n], row-major, k terms a sum.
+/// The one seam to the BLAS: oneDNN's sgemm on x86-64, OpenBLAS's elsewhere, where oneDNN has but a
+/// reference body. May be called from inside a parallel region.
 void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
           const float* b, int ldb, float beta, float* c, int ldc);
+
+/// Whether it comes near the processor's peak. oneDNN's does with AVX-512; with AVX2 it stays at
+/// half of it (docs/performance.md), and the products below are then ours (packed_product.hpp).
+bool is_gemm_fast();
+
+/// The library behind gemm with its version, "oneDNN 2.6"; of OpenBLAS also the core it chose.
+std::string gemm_library();
 
 /// op(B) [k, n] of several products, laid out once where that helps; else it refers to B.
 class RightFactor {
@@ -25,25 +33,10 @@ class RightFactor {
   std::optional<PackedFactor> packed_;
 };
 
-/// Who computes dense products: "oneDNN 2.6", "products of its own"; of OpenBLAS also the core it
-/// chose.
-std::string gemm_library();
-
 /// out += A^T B, all threads, cut into panels of output rows so that no sum is split.
 void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out);
 
 /// out += A^T B where the result is known to be symmetric: half the work, mirrored.
 void add_symmetric_product(ConstMatrix a, ConstMatrix b, Matrix out);
-
-/// The one seam to the BLAS (gemm_onednn.cpp, gemm_openblas.cpp). On x86-64 oneDNN's sgemm, used
-/// where it has kernels for AVX-512; with AVX2 it stays at half of the peak, and products are ours
-/// (packed_product.hpp, docs/performance.md). Elsewhere OpenBLAS's: there oneDNN has but a
-/// reference body.
-namespace blas {
-bool is_used();
-std::string name();
-void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
-          const float* b, int ldb, float beta, float* c, int ldc);
-}  // namespace blas
 
 }  // namespace stamarker

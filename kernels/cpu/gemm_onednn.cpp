@@ -7,12 +7,11 @@
 #include "kernels/cpu/instruction_sets.hpp"
 #include "kernels/cpu/one_thread.hpp"
 
-namespace stamarker::blas {
-
-bool is_used() { return instruction_set() == InstructionSet::avx512; }
+namespace stamarker {
 
 void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
           const float* b, int ldb, float beta, float* c, int ldc) {
+  if (m == 0 || n == 0) return;
   const OneThread alone;  // oneDNN would cut the sums by threads
   const dnnl_status_t status =
       dnnl_sgemm(a_op == Transpose::yes ? 'T' : 'N', b_op == Transpose::yes ? 'T' : 'N', m, n, k,
@@ -23,9 +22,11 @@ void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, cons
   std::abort();
 }
 
-std::string name() {
+bool is_gemm_fast() { return instruction_set() == InstructionSet::avx512; }
+
+std::string gemm_library() {
   const dnnl_version_t* version = dnnl_version();
   return "oneDNN " + std::to_string(version->major) + '.' + std::to_string(version->minor);
 }
 
-}  // namespace stamarker::blas
+}  // namespace stamarker

@@ -5,7 +5,7 @@
 #include "kernels/cpu/dense.hpp"
 #include "kernels/cpu/one_thread.hpp"
 
-namespace stamarker::blas {
+namespace stamarker {
 namespace {
 
 CBLAS_TRANSPOSE op(Transpose transpose) {
@@ -23,10 +23,9 @@ int kind_of_openblas() {
 
 }  // namespace
 
-bool is_used() { return true; }
-
 void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, const float* a, int lda,
           const float* b, int ldb, float beta, float* c, int ldc) {
+  if (m == 0 || n == 0) return;
   static const int kind = kind_of_openblas();
   static std::mutex one_call;
   std::unique_lock<std::mutex> turn(one_call, std::defer_lock);
@@ -35,7 +34,9 @@ void gemm(Transpose a_op, Transpose b_op, int m, int n, int k, float alpha, cons
   cblas_sgemm(CblasRowMajor, op(a_op), op(b_op), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
-std::string name() {
+bool is_gemm_fast() { return true; }
+
+std::string gemm_library() {
   const std::string config = openblas_get_config();  // "OpenBLAS 0.3.21 DYNAMIC_ARCH ..."
   const std::string name = config.substr(0, config.find(' ', config.find(' ') + 1));
   const char* const turns =
@@ -43,4 +44,4 @@ std::string name() {
   return name + " (" + openblas_get_corename() + turns + ')';
 }
 
-}  // namespace stamarker::blas
+}  // namespace stamarker

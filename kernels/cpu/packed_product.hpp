@@ -4,10 +4,10 @@
 
 #include "kernels/functions.hpp"
 
-/// Dense products of our own, for processors whose library products fall short (dense.hpp says
-/// where). A tile of C stays in registers while all terms of a chunk of k are added, in their
-/// order: a sum does not depend on how C is cut. After Goto and van de Geijn, Anatomy of
-/// High-Performance Matrix Multiplication (2008).
+/// Dense products of our own, for where the BLAS falls short (is_gemm_fast() in dense.hpp). A tile
+/// of C stays in registers while all terms of a chunk of k are added, in their order: a sum does
+/// not depend on how C is cut. After Goto and van de Geijn, Anatomy of High-Performance Matrix
+/// Multiplication (2008).
 namespace stamarker {
 
 namespace detail {

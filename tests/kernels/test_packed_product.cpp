@@ -109,7 +109,7 @@ TEST(PackedProduct, LeavesTilesBelowTheDiagonalAlone) {
   EXPECT_GT(n_left, (m * (m - 1) / 2 + m * diagonal) / 2);
 }
 
-// The products of an epoch by whoever computes them here: the BLAS, or ours.
+// The products of an epoch by whichever computes them here: the BLAS, or ours.
 TEST(DenseProducts, OfATransposedMatrixAreTheSumsOverItsRows) {
   constexpr int n_rows = 1500, n_columns = 75, n_narrow = 30;
   auto a = random_values(std::size_t{n_rows} * n_columns, 8);
