@@ -1,6 +1,7 @@
 """Writes the tables of docs/performance.md from what scripts/bench left in build/bench.
 
-A part that was not measured keeps its table. Each table says the commit and the machine.
+A part that was not measured keeps its table. Each table says the commit and the machine. A processor without AVX-512
+has tables of its own, those whose mark ends with _avx2.
 """
 import json
 import pathlib
@@ -11,6 +12,10 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/performance.md"
 RESULTS = ROOT / "build/bench"
+
+
+def has_avx512():
+    return bool(re.search(r"^flags\s*:.* avx512f", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE))
 
 
 def provenance():
@@ -24,7 +29,7 @@ def provenance():
         elif found and found[1] == "cpu family":
             processor += f", family {found[2]}"
         elif found:
-            processor += ", AVX-512" if "avx512f" in found[2] else ""
+            processor += ", AVX-512" if has_avx512() else ", no AVX-512"
             break
     n_cores = pathlib.Path("/proc/cpuinfo").read_text().count("processor\t:")
     return f"Commit {commit}; {processor}, {n_cores} cores."
@@ -121,7 +126,11 @@ def main():
         file = RESULTS / f"{name}.json"
         if not file.exists():
             continue
-        begin, end = f"<!-- {name}: by scripts/bench -->\n", f"<!-- end of {name} -->\n"
+        mark = name if has_avx512() else f"{name}_avx2"
+        begin, end = f"<!-- {mark}: by scripts/bench -->\n", f"<!-- end of {mark} -->\n"
+        if begin not in page:
+            print(f"report: docs/performance.md has no place for {mark}")
+            continue
         head, _, rest = page.partition(begin)
         tail = rest.partition(end)[2]
         table = [provenance(), "", *part(json.loads(file.read_text()))]
