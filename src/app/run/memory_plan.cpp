@@ -77,17 +77,10 @@ double prepare_memory(const Plan& p) {
   return input_tables + p.tables() + choices + entry * share + rows + inflated + tally;
 }
 
-/// Memory for one purpose and then another. glibc gives arrays of 32 MiB and more back to the
-/// system at once (the greatest M_MMAP_THRESHOLD that it chooses by itself), smaller ones seldom.
-double one_after_other(double first, double second, double array_of_first) {
-  constexpr double given_back = 32.0 * (1 << 20);
-  return array_of_first < given_back ? first + second : std::max(first, second);
-}
-
 /// Of the own tiles X by rows and as the CPU's products want it; while they are made the rows of
-/// one as read, a block of the file and what cuts the section; the activations Y, H1, H3, dO3 of
-/// the largest tile; weights, gradient, moments, S and P; at the end a copy of weights and moments
-/// for the model's file.
+/// one as read, a block of the file and what cuts the section, given back before there are the
+/// activations Y, H1, H3, dO3 of the largest tile; weights, gradient, moments, S and P; at the end
+/// a copy of weights and moments for the model's file.
 double train_memory(const Plan& p) {
   const int n_tiles = training_tiles(p.config.compute, static_cast<int>(p.size.n_spots));
   const double mine = static_cast<double>(n_tiles) / p.parallel.n_tile_ranks;
@@ -102,7 +95,7 @@ double train_memory(const Plan& p) {
   const double at_work = 4 * (activations + numbers);
   const double saved = 4 * (weights + moments + p.n() * p.latent());
   return p.tables() + mine * (tile + laid_out * share * p.entries()) +
-         one_after_other(tile + p.read_block() + p.cutting(), at_work + saved, tile / 2);
+         std::max(tile + p.read_block() + p.cutting(), at_work + saved);
 }
 
 /// One embedding, in double precision too, and of mclust the responsibilities of its components and
