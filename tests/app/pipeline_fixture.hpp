@@ -8,6 +8,16 @@
 
 namespace stamarker::test {
 
+/// `n` repetitions that last until something else has happened; fewer where sanitizers make each
+/// one last longer.
+constexpr int lasting(int n) {
+#ifdef __SANITIZE_ADDRESS__
+  return n / 5;
+#else
+  return n;
+#endif
+}
+
 /// A simulated section that a run finishes in about a second.
 class Pipeline : public ::testing::Test {
  protected:

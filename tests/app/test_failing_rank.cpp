@@ -47,8 +47,9 @@ TEST_F(FailingRank, EndsTrainingOfOtherModelsWhichAreSaved) {
 TEST_F(FailingRank, EndsClusteringAndClassifiersOfOtherModels) {
   constexpr int n_of_rank = 30;
   const std::vector<std::string> settings{"models=" + std::to_string(2 * n_of_rank),
-                                          "autoencoder.epochs=1", "clustering.n_init=50",
-                                          "classifier.epochs=500"};
+                                          "autoencoder.epochs=1",
+                                          "clustering.n_init=" + std::to_string(lasting(50)),
+                                          "classifier.epochs=" + std::to_string(lasting(500))};
   for (const char* stage : {"prepare", "train"})
     ASSERT_EQ(run("run", settings, 2, stage).exit_code, 0);
 

@@ -134,10 +134,17 @@ TEST_F(Pipeline, GeneNamesOfMatrixMarketMayRepeatAndAWarningTellsHowMany) {
             (std::vector<std::string>{"A", "B", "A-2", "A-1", "A-3", "B-1", "C"}));
 }
 
+std::string epochs(int n) { return "autoencoder.epochs=" + std::to_string(n); }
+
+/// So that a file of a model in training tells when to send the signal. For that run alone: what
+/// is saved so often waits for the disk most of the time.
+std::vector<std::string> saved_often(std::vector<std::string> settings) {
+  settings.emplace_back("compute.checkpoint_minutes=0.0001");
+  return settings;
+}
+
 TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
-  // Saved from time to time, so that a file of a model in training tells when to send the signal.
-  const std::vector<std::string> settings{"autoencoder.epochs=400", "compute.tiles=2",
-                                          "compute.checkpoint_minutes=0.0001"};
+  const std::vector<std::string> settings{epochs(lasting(400)), "compute.tiles=2"};
   ASSERT_EQ(run("whole", settings).exit_code, 0);
   struct Case {
     int n_ranks, signal;
@@ -147,8 +154,9 @@ TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
     const std::string name = "cut_" + std::to_string(n_ranks) + "_" + std::to_string(signal);
     const fs::path models = scratch_ / name / "models";
 
-    const Outcome cut = run_and_signal(scratch_.path(), arguments(name, settings), n_ranks, signal,
-                                       [&] { return fs::exists(models / "model_000.h5"); });
+    const Outcome cut =
+        run_and_signal(scratch_.path(), arguments(name, saved_often(settings)), n_ranks, signal,
+                       [&] { return fs::exists(models / "model_000.h5"); });
 
     EXPECT_EQ(cut.exit_code, 75) << cut.out << cut.error;
     EXPECT_THAT(cut.out, HasSubstr("--resume goes on"));
@@ -169,8 +177,7 @@ TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
 }
 
 TEST_F(Pipeline, KilledRunLosesNoMoreThanTheTimeSinceItsLastCheckpoint) {
-  const std::vector<std::string> settings{"autoencoder.epochs=300", "compute.tiles=2",
-                                          "compute.checkpoint_minutes=0.0001"};
+  const std::vector<std::string> settings{epochs(lasting(300)), "compute.tiles=2"};
   ASSERT_EQ(run("whole", settings).exit_code, 0);
   struct Case {
     int n_ranks;
@@ -185,7 +192,7 @@ TEST_F(Pipeline, KilledRunLosesNoMoreThanTheTimeSinceItsLastCheckpoint) {
     all.emplace_back(more);
 
     const Outcome killed = run_and_signal(
-        scratch_.path(), arguments(name, all), n_ranks, SIGKILL,
+        scratch_.path(), arguments(name, saved_often(all)), n_ranks, SIGKILL,
         [&] { return fs::exists(models / "model_001.h5"); }, Target::one_rank);
 
     EXPECT_NE(killed.exit_code, 0);
@@ -220,7 +227,7 @@ TEST_F(Pipeline, ModelsInFlightChangeNoBit) {
 }
 
 TEST_F(Pipeline, InterruptedRunSavesAllModelsInFlight) {
-  const std::vector<std::string> settings{"autoencoder.epochs=1000", "compute.models_in_flight=3"};
+  const std::vector<std::string> settings{epochs(lasting(1000)), "compute.models_in_flight=3"};
   const fs::path models = scratch_ / "cut" / "models";
 
   // No model is on the disk before the signal.
