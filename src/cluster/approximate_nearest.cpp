@@ -10,7 +10,7 @@
 namespace stamarker {
 namespace {
 
-constexpr std::size_t lanes = 16;    // rows are filled with zeros to a multiple of it
+constexpr std::size_t row_lanes = 16;  // rows are filled with zeros to a multiple of it
 constexpr std::size_t n_links = 16;  // of a point in each layer (hnswlib's M); twice in the lowest
 constexpr std::size_t n_candidates = 100;  // kept while building and searching (ef)
 
@@ -18,9 +18,9 @@ STM_VECTOR_CLONES float squared_distance(const void* a, const void* b, const voi
   const auto* x = static_cast<const float*>(a);
   const auto* y = static_cast<const float*>(b);
   const std::size_t n = *static_cast<const std::size_t*>(n_padded);
-  float sum[lanes] = {};
-  for (std::size_t d = 0; d < n; d += lanes)
-    for (std::size_t lane = 0; lane < lanes; ++lane) {
+  float sum[row_lanes] = {};
+  for (std::size_t d = 0; d < n; d += row_lanes)
+    for (std::size_t lane = 0; lane < row_lanes; ++lane) {
       const float difference = x[d + lane] - y[d + lane];
       sum[lane] += difference * difference;
     }
@@ -32,7 +32,7 @@ STM_VECTOR_CLONES float squared_distance(const void* a, const void* b, const voi
 /// Euclidean space of rows of padded floats, for the instruction set of the running processor.
 class PaddedSpace : public hnswlib::SpaceInterface<float> {
  public:
-  explicit PaddedSpace(int n_dims) : n_padded_((n_dims + lanes - 1) / lanes * lanes) {}
+  explicit PaddedSpace(int n_dims) : n_padded_((n_dims + row_lanes - 1) / row_lanes * row_lanes) {}
   std::size_t n_padded() const { return n_padded_; }
 
   std::size_t get_data_size() override { return n_padded_ * sizeof(float); }

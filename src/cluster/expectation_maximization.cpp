@@ -12,7 +12,7 @@ namespace stamarker {
 namespace {
 
 constexpr int group = WhitenedPoints::group;
-constexpr int lanes = 8;              // partial sums side by side, added in lane order
+constexpr int sum_lanes = 8;          // partial sums side by side, added in lane order
 constexpr int groups_per_block = 32;  // whose sums are added in block order
 
 /// log(weight_k f(y; mean_k, covariance)) = offset_k + <slope_k, y> - |y|^2_covariance / 2 +
@@ -60,11 +60,11 @@ STM_VECTOR_CLONES void add_weighted(const double* y, int n_dims, const double* p
                                     int n_components, double* sum) {
   for (int k = 0; k < n_components; ++k)
     for (int d = 0; d < n_dims; ++d) {
-      double part[lanes] = {};
-      for (int p = 0; p < group; p += lanes)
-        for (int lane = 0; lane < lanes; ++lane)
+      double part[sum_lanes] = {};
+      for (int p = 0; p < group; p += sum_lanes)
+        for (int lane = 0; lane < sum_lanes; ++lane)
           part[lane] += probability[k * group + p + lane] * y[d * group + p + lane];
-      for (int lane = 0; lane < lanes; ++lane) sum[k * n_dims + d] += part[lane];
+      for (int lane = 0; lane < sum_lanes; ++lane) sum[k * n_dims + d] += part[lane];
     }
 }
 

@@ -9,16 +9,16 @@
 namespace stamarker {
 namespace {
 
-constexpr int block_points = 1024;  // whose sums are added in block order
+constexpr int summed_points = 1024;  // whose sums are added in block order
 
 /// sum over blocks of block_sum(first point, last point), in block order.
 template <class Sum, class BlockSum>
 Sum sum_of_blocks(int n_points, Sum zero, BlockSum block_sum) {
-  const int n_blocks = (n_points + block_points - 1) / block_points;
+  const int n_blocks = (n_points + summed_points - 1) / summed_points;
   std::vector<Sum> of_block(static_cast<std::size_t>(n_blocks), zero);
 #pragma omp parallel for schedule(static)
   for (int b = 0; b < n_blocks; ++b)
-    of_block[b] = block_sum(b * block_points, std::min((b + 1) * block_points, n_points));
+    of_block[b] = block_sum(b * summed_points, std::min((b + 1) * summed_points, n_points));
   for (const Sum& part : of_block) zero += part;
   return zero;
 }
