@@ -12,14 +12,14 @@
 namespace stamarker {
 namespace {
 
-/// Of C, what is summed in registers: rows x vectors sums, the vectors of a row of B, one of A.
+/// Of C, what is summed in registers: rows of two vectors, beside two of B and one of A.
 template <int lanes>
 struct Tile {
-  static constexpr int n_rows = lanes == 16 ? 12 : 6, n_vectors = 2, width = n_vectors * lanes;
+  static constexpr int n_rows = lanes == 16 ? 12 : 6, width = 2 * lanes;
 };
 
 /// Terms that are summed before C is touched: all of a hidden layer, 32 KB of a panel on AVX2.
-constexpr int terms = 512;
+constexpr int terms_at_once = 512;
 /// Rows of A that pass over a panel while it is in the nearest cache.
 constexpr int rows_at_a_time = 48;
 
@@ -37,6 +37,7 @@ struct Target {
   float alpha, beta;
 };
 
+/// C = alpha sum + beta C.
 template <int lanes>
 [[gnu::always_inline]] inline void store(const Vector<lanes> (&sum)[Tile<lanes>::n_rows][2],
                                          const Target& c) {
@@ -51,7 +52,7 @@ template <int lanes>
       }
     return;
   }
-  V kept[Tile<lanes>::n_rows][2];
+  V kept[Tile<lanes>::n_rows][2];  // or `sum` would not stay in registers for whole tiles either
   for (int i = 0; i < Tile<lanes>::n_rows; ++i)
     for (int v = 0; v < 2; ++v) kept[i][v] = sum[i][v];
   for (int i = 0; i < c.n_rows; ++i)
@@ -84,9 +85,13 @@ template <int lanes, bool is_packed>
 
 /// Where packed groups of rows begin: a cache line more than they take, for at whole pages from
 /// each other their lines would drive one another out of the nearest cache.
-constexpr std::ptrdiff_t group_size(int width) { return std::ptrdiff_t{terms} * width + 16; }
+constexpr std::ptrdiff_t group_size(int width) {
+  return std::ptrdiff_t{terms_at_once} * width + 16;
+}
 
-constexpr std::size_t most_packed = rows_at_a_time / 6 * group_size(6);
+/// Enough for all groups of the rows at a time, however wide a group is.
+constexpr std::size_t most_packed = std::size_t{rows_at_a_time} * (terms_at_once + 16);
+static_assert(rows_at_a_time % Tile<16>::n_rows == 0 && rows_at_a_time % Tile<8>::n_rows == 0);
 
 /// Rows of a factor in groups of `width`, beside one another for every term, those beyond n_rows 0;
 /// groups `group_stride` apart. Term by term, for the factor usually lies so.
@@ -158,8 +163,8 @@ void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_s
   float* const packed = packed_rows.data();
   with_best_vectors([ =, &b ](auto lanes) __attribute__((always_inline)) {
     using Shape = Tile<lanes>;
-    for (int first_term = 0; first_term < std::max(1, b.k()); first_term += terms) {
-      const int n_terms = std::min(terms, b.k() - first_term);
+    for (int first_term = 0; first_term < std::max(1, b.k()); first_term += terms_at_once) {
+      const int n_terms = std::min(terms_at_once, b.k() - first_term);
       const float* const a_terms = a + first_term * term_stride;
       for (int first = 0; first < m; first += rows_at_a_time) {
         const int last = std::min(m, first + rows_at_a_time);
