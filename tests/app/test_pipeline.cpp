@@ -136,10 +136,12 @@ TEST_F(Pipeline, GeneNamesOfMatrixMarketMayRepeatAndAWarningTellsHowMany) {
 
 std::string epochs(int n) { return "autoencoder.epochs=" + std::to_string(n); }
 
-/// So that a file of a model in training tells when to send the signal. For that run alone: what
-/// is saved so often waits for the disk most of the time.
-std::vector<std::string> saved_often(std::vector<std::string> settings) {
-  settings.emplace_back("compute.checkpoint_minutes=0.0001");
+/// At once, so that a file of a model in training tells when to send the signal: such a run waits
+/// for the disk most of the time. Now and then: a resumed run also saves over what it goes on from.
+enum class Saved { at_once, now_and_then };
+std::vector<std::string> saved(Saved when, std::vector<std::string> settings) {
+  settings.emplace_back(when == Saved::at_once ? "compute.checkpoint_minutes=0.0001"
+                                               : "compute.checkpoint_minutes=0.005");
   return settings;
 }
 
@@ -155,8 +157,8 @@ TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
     const fs::path models = scratch_ / name / "models";
 
     const Outcome cut =
-        run_and_signal(scratch_.path(), arguments(name, saved_often(settings)), n_ranks, signal,
-                       [&] { return fs::exists(models / "model_000.h5"); });
+        run_and_signal(scratch_.path(), arguments(name, saved(Saved::at_once, settings)), n_ranks,
+                       signal, [&] { return fs::exists(models / "model_000.h5"); });
 
     EXPECT_EQ(cut.exit_code, 75) << cut.out << cut.error;
     EXPECT_THAT(cut.out, HasSubstr("--resume goes on"));
@@ -170,7 +172,7 @@ TEST_F(Pipeline, InterruptedRunSavesExitsWith75AndResumesToTheSameBits) {
     const Outcome refused = run(name, settings);
     EXPECT_EQ(refused.exit_code, 2);
     EXPECT_THAT(refused.error, HasSubstr("pass --resume to continue it"));
-    const Outcome resumed = run(name, settings, 0, "run", {"--resume"});
+    const Outcome resumed = run(name, saved(Saved::now_and_then, settings), 0, "run", {"--resume"});
     ASSERT_EQ(resumed.exit_code, 0) << resumed.error;
     expect_same_results("whole", name);
   }
@@ -192,7 +194,7 @@ TEST_F(Pipeline, KilledRunLosesNoMoreThanTheTimeSinceItsLastCheckpoint) {
     all.emplace_back(more);
 
     const Outcome killed = run_and_signal(
-        scratch_.path(), arguments(name, saved_often(all)), n_ranks, SIGKILL,
+        scratch_.path(), arguments(name, saved(Saved::at_once, all)), n_ranks, SIGKILL,
         [&] { return fs::exists(models / "model_001.h5"); }, Target::one_rank);
 
     EXPECT_NE(killed.exit_code, 0);
@@ -205,7 +207,8 @@ TEST_F(Pipeline, KilledRunLosesNoMoreThanTheTimeSinceItsLastCheckpoint) {
       EXPECT_FALSE(contents.at("loss").starts_with("0 "));
     }
     EXPECT_GT(n_halfway, 0);
-    const Outcome resumed = run(name, all, n_ranks, "run", {"--resume"});
+    const Outcome resumed =
+        run(name, saved(Saved::now_and_then, all), n_ranks, "run", {"--resume"});
     ASSERT_EQ(resumed.exit_code, 0) << resumed.error;
     expect_same_results("whole", name);
     for (const auto& entry : fs::directory_iterator(models))
