@@ -119,30 +119,31 @@ Work of_projection(const Sizes& s) {
   return {2 * s.entries * H, 4 * (G * H + s.n * H) + s.entries * entry_bytes()};
 }
 
-/// The two products of decode() that take most of its time, for all own spots, as it cuts them.
-void hidden_times_s(Chain& c) {
+/// multiply(n, rows of H3, rows of dO3) for all own spots, as decode() cuts them.
+template <class Multiply>
+void for_hidden_rows(Chain& c, const Multiply& multiply) {
   const ConstMatrix h3 = c.step.h3;
-  const RightFactor s(Transpose::no, c.step.s);
   for_row_blocks(
       h3.n_rows,
       [&](int begin, int end) {
         const std::size_t at = static_cast<std::size_t>(begin) * h3.n_cols;
-        s.multiply(end - begin, h3.data + at, c.step.d_o3.data + at);
+        multiply(end - begin, h3.data + at, c.step.d_o3.data + at);
       },
       rows_in_cache);
 }
+
+/// The two products of decode() that take most of its time.
+void hidden_times_s(Chain& c) {
+  const RightFactor right(Transpose::no, c.step.s);
+  for_hidden_rows(c, [&](int n, const float* h3, float* out) { right.multiply(n, h3, out); });
+}
 /// The same by our products, where a BLAS does it in decode().
 void hidden_times_s_packed(Chain& c) {
-  const ConstMatrix h3 = c.step.h3, s = c.step.s;
+  const ConstMatrix s = c.step.s;
   const PackedFactor right(Transpose::no, s.n_rows, s.n_cols, s.data, s.n_cols);
-  for_row_blocks(
-      h3.n_rows,
-      [&](int begin, int end) {
-        const std::size_t at = static_cast<std::size_t>(begin) * h3.n_cols;
-        multiply_packed(Transpose::no, end - begin, 1, h3.data + at, h3.n_cols, right, 0,
-                        c.step.d_o3.data + at, s.n_cols);
-      },
-      rows_in_cache);
+  for_hidden_rows(c, [&](int n, const float* h3, float* out) {
+    multiply_packed(Transpose::no, n, 1, h3, s.n_rows, right, 0, out, s.n_cols);
+  });
 }
 Work of_hidden_times_s(const Sizes& s) { return {2 * s.n * H * H, 8 * s.n * H}; }
 void hidden_gram(Chain& c) { add_symmetric_product(c.step.h3, c.step.h3, c.step.p); }

@@ -12,26 +12,20 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/performance.md"
 RESULTS = ROOT / "build/bench"
+CPUINFO = pathlib.Path("/proc/cpuinfo")
 
 
 def has_avx512():
-    return bool(re.search(r"^flags\s*:.* avx512f", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE))
+    return bool(re.search(r"^flags\s*:.* avx512f", CPUINFO.read_text(), re.MULTILINE))
 
 
 def provenance():
     commit = subprocess.run(["git", "-C", ROOT, "describe", "--always", "--dirty"], check=True,
                             capture_output=True, text=True).stdout.strip()
-    processor = platform.machine()
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        found = re.match(r"(model name|cpu family|flags)\s*: (.*)", line)
-        if found and found[1] == "model name":
-            processor = found[2]
-        elif found and found[1] == "cpu family":
-            processor += f", family {found[2]}"
-        elif found:
-            processor += ", AVX-512" if has_avx512() else ", no AVX-512"
-            break
-    n_cores = pathlib.Path("/proc/cpuinfo").read_text().count("processor\t:")
+    cpuinfo = CPUINFO.read_text()
+    model = re.search(r"^model name\s*: (.*)", cpuinfo, re.MULTILINE)
+    processor = f"{model[1] if model else platform.machine()}, {'AVX-512' if has_avx512() else 'no AVX-512'}"
+    n_cores = cpuinfo.count("processor\t:")
     return f"Commit {commit}; {processor}, {n_cores} cores."
 
 

@@ -66,20 +66,19 @@ void add_transposed_rows(ConstMatrix a, ConstMatrix b, int begin, int end, Matri
 
 }  // namespace
 
-RightFactor::RightFactor(Transpose op, ConstMatrix b) : op_(op), b_(b) {
-  const bool is_transposed = op == Transpose::yes;
-  if (!is_gemm_fast())
-    packed_.emplace(op, is_transposed ? b.n_cols : b.n_rows, is_transposed ? b.n_rows : b.n_cols,
-                    b.data, b.n_cols);
+RightFactor::RightFactor(Transpose op, ConstMatrix b)
+    : op_(op),
+      b_(b),
+      k_(op == Transpose::yes ? b.n_cols : b.n_rows),
+      n_(op == Transpose::yes ? b.n_rows : b.n_cols) {
+  if (!is_gemm_fast()) packed_.emplace(op, k_, n_, b.data, b.n_cols);
 }
 
 void RightFactor::multiply(int m, const float* a, float* c, float alpha, float beta) const {
-  const bool is_transposed = op_ == Transpose::yes;
-  const int k = is_transposed ? b_.n_cols : b_.n_rows, n = is_transposed ? b_.n_rows : b_.n_cols;
   if (packed_)
-    multiply_packed(Transpose::no, m, alpha, a, k, *packed_, beta, c, n);
+    multiply_packed(Transpose::no, m, alpha, a, k_, *packed_, beta, c, n_);
   else
-    gemm(Transpose::no, op_, m, n, k, alpha, a, k, b_.data, b_.n_cols, beta, c, n);
+    gemm(Transpose::no, op_, m, n_, k_, alpha, a, k_, b_.data, b_.n_cols, beta, c, n_);
 }
 
 void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out) {

@@ -30,6 +30,7 @@ class RightFactor {
  private:
   Transpose op_;
   ConstMatrix b_;
+  int k_, n_;
   std::optional<PackedFactor> packed_;
 };
 

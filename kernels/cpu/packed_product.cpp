@@ -23,12 +23,6 @@ constexpr int terms_at_once = 512;
 /// Rows of A that pass over a panel while it is in the nearest cache.
 constexpr int rows_at_a_time = 48;
 
-/// A as a tile reads it: its rows in place, or packed beside one another for every term.
-struct Left {
-  const float* at;
-  std::ptrdiff_t row_stride;  // 0: packed
-};
-
 /// How C takes up its sums: whole where all of the tile is C's.
 struct Target {
   float* at;
@@ -62,23 +56,22 @@ template <int lanes>
     }
 }
 
-/// One tile of C over n terms.
+/// One tile of C over n terms, of rows of A in place or packed beside one another for every term.
 template <int lanes, bool is_packed>
-[[gnu::always_inline]] inline void add_terms(int n, const Left& a, const float* b,
-                                             const Target& c) {
+[[gnu::always_inline]] inline void add_terms(int n, const float* a, std::ptrdiff_t a_stride,
+                                             const float* b, const Target& c) {
   using V = Vector<lanes>;
-  const std::ptrdiff_t row_stride = is_packed ? 1 : a.row_stride;
+  const std::ptrdiff_t row_stride = is_packed ? 1 : a_stride;
   V sum[Tile<lanes>::n_rows][2] = {};
-  const float* from = a.at;
   for (int p = 0; p < n; ++p, b += Tile<lanes>::width) {
     const V b0 = *reinterpret_cast<const V*>(b), b1 = *reinterpret_cast<const V*>(b + lanes);
 #pragma GCC unroll 12
     for (int i = 0; i < Tile<lanes>::n_rows; ++i) {
-      const float value = from[i * row_stride];
+      const float value = a[i * row_stride];
       sum[i][0] += value * b0;
       sum[i][1] += value * b1;
     }
-    from += is_packed ? Tile<lanes>::n_rows : 1;
+    a += is_packed ? Tile<lanes>::n_rows : 1;
   }
   store<lanes>(sum, c);
 }
@@ -154,7 +147,8 @@ PackedFactor::~PackedFactor() {
 }
 
 void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_stride,
-                     const PackedFactor& b, float beta, float* c, int c_stride, Columns columns) {
+                     const PackedFactor& b, float beta, float* c, int c_stride,
+                     std::optional<int> diagonal) {
   const bool is_packed = a_op == Transpose::yes;
   const std::ptrdiff_t row_stride = is_packed ? 1 : a_stride;
   const std::ptrdiff_t term_stride = is_packed ? a_stride : 1;
@@ -175,8 +169,7 @@ void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_s
         for (int j = 0; j * Shape::width < b.n(); ++j) {
           const int column = j * Shape::width, n_columns = std::min(Shape::width, b.n() - column);
           for (int i = first; i < last; i += Shape::n_rows) {
-            if (columns.diagonal != Columns::all && column + n_columns <= columns.diagonal + i)
-              break;
+            if (diagonal && column + n_columns <= *diagonal + i) break;
             const int n_rows = std::min(Shape::n_rows, last - i);
             const Target target{c + std::ptrdiff_t{i} * c_stride + column,
                                 c_stride,
@@ -186,11 +179,10 @@ void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_s
                                 first_term == 0 ? beta : 1};
             if (i >= first_packed)
               add_terms<lanes, true>(
-                  n_terms,
-                  {packed + (i - first_packed) / Shape::n_rows * group_size(Shape::n_rows), 0},
-                  b.panel(j, first_term), target);
+                  n_terms, packed + (i - first_packed) / Shape::n_rows * group_size(Shape::n_rows),
+                  1, b.panel(j, first_term), target);
             else
-              add_terms<lanes, false>(n_terms, {a_terms + i * row_stride, row_stride},
+              add_terms<lanes, false>(n_terms, a_terms + i * row_stride, row_stride,
                                       b.panel(j, first_term), target);
           }
         }

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 #include "kernels/functions.hpp"
 
@@ -38,16 +39,11 @@ class PackedFactor {
   detail::Storage storage_;
 };
 
-/// Every column, or of row i only those from `diagonal` + i on and what shares a tile with them.
-struct Columns {
-  static constexpr int all = -1;
-  int diagonal = all;
-};
-
 /// C = alpha op(A) B + beta C by one thread; C is [m, n] with rows `c_stride` apart. Where beta is
-/// 0, C need hold nothing.
+/// 0, C need hold nothing. With a diagonal, of row i only columns from `diagonal` + i on and what
+/// shares a tile with them.
 void multiply_packed(Transpose a_op, int m, float alpha, const float* a, int a_stride,
                      const PackedFactor& b, float beta, float* c, int c_stride,
-                     Columns columns = {});
+                     std::optional<int> diagonal = {});
 
 }  // namespace stamarker
