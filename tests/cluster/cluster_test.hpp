@@ -13,6 +13,9 @@
 
 namespace stamarker::test {
 
+/// Where any key of a clustering would do.
+inline constexpr RandomKey key{0, 0, Purpose::clustering};
+
 /// Standard normal numbers of a fixed sequence, [n_rows, n_columns].
 inline std::vector<float> normal(std::size_t n_rows, std::size_t n_columns, std::uint32_t seed) {
   std::vector<float> x(n_rows * n_columns);

@@ -13,8 +13,7 @@ namespace stamarker {
 namespace {
 
 using test::input_error_of;
-
-constexpr RandomKey key{0, 0, Purpose::clustering};
+using test::key;
 
 class GraphGolden : public ::testing::TestWithParam<std::string> {
  protected:

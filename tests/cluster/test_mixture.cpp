@@ -14,8 +14,8 @@ namespace stamarker {
 namespace {
 
 using test::input_error_of;
+using test::key;
 
-constexpr RandomKey mixture_key{0, 0, Purpose::clustering};
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using ConstMatrix = Eigen::Map<const Matrix>;
 
@@ -97,7 +97,7 @@ TEST(Mixture, RecoversWhatThePointsWereDrawnFrom) {
   const int n = 6000;
   const auto points = test::points_around_corners(n, 4, 3, 12, 1);
 
-  const GaussianMixture found = fit_mixture(points, 4, 3, 2, mixture_key);
+  const GaussianMixture found = fit_mixture(points, 4, 3, 2, key);
 
   EXPECT_EQ(adjusted_rand_index(found.labels, test::corner_of_points(n, 3)), 1);
   const double error = 5 / std::sqrt(n / 3.0);  // five standard errors of a mean of 2000
@@ -124,7 +124,7 @@ TEST(Mixture, OneComponentIsTheNormalDistributionOfAllPoints) {
   const Eigen::MatrixXd centered = data.rowwise() - mean;
   const Eigen::MatrixXd covariance = centered.transpose() * centered / n;
 
-  const GaussianMixture found = fit_mixture(points, 3, 1, 1, mixture_key);
+  const GaussianMixture found = fit_mixture(points, 3, 1, 1, key);
 
   EXPECT_NEAR(
       found.log_likelihood,
@@ -204,7 +204,7 @@ TEST(Mixture, TotalCovarianceIsWithinPlusBetween) {
   const int n = 900;
   const auto points = test::points_around_corners(n, 5, 4, 2.5, 3);
 
-  const GaussianMixture found = fit_mixture(points, 5, 4, 3, mixture_key);
+  const GaussianMixture found = fit_mixture(points, 5, 4, 3, key);
 
   Eigen::MatrixXd total = ConstMatrix(found.covariance.data(), 5, 5);
   const ConstMatrix mean(found.mean.data(), 4, 5);
@@ -234,8 +234,8 @@ TEST(Mixture, PermutedAndAffinelyMovedPointsGiveTheSamePartition) {
     x[2] = 7 + 0.5f * c;
   }
 
-  const GaussianMixture original = fit_mixture(points, 3, 3, 4, mixture_key);
-  const GaussianMixture other = fit_mixture(moved, 3, 3, 4, mixture_key);
+  const GaussianMixture original = fit_mixture(points, 3, 3, 4, key);
+  const GaussianMixture other = fit_mixture(moved, 3, 3, 4, key);
 
   EXPECT_EQ(adjusted_rand_index(test::rows_in_order(original.labels, order), other.labels), 1);
   // The density shrinks by the determinant 2 * 3 * 0.5; coordinates are rounded to 24 bits of 100.
@@ -244,7 +244,7 @@ TEST(Mixture, PermutedAndAffinelyMovedPointsGiveTheSamePartition) {
 
 TEST(Mixture, IsTheSameOnOneAndThreeThreadsAndForTheSameSeed) {
   const auto points = test::points_around_corners(4000, 6, 4, 3, 7);
-  const auto run = [&] { return fit_mixture(points, 6, 4, 3, mixture_key); };
+  const auto run = [&] { return fit_mixture(points, 6, 4, 3, key); };
 
   const GaussianMixture one = test::on_threads(1, run), three = test::on_threads(3, run);
 
@@ -262,9 +262,9 @@ TEST(Mixture, DirectionsWithoutSpreadAreLeftOut) {
     for (const float x : {three[3 * i], 4.0f, three[3 * i + 1], three[3 * i], three[3 * i + 2]})
       five.push_back(x);
 
-  const GaussianMixture found = fit_mixture(five, 5, 3, 3, mixture_key);
+  const GaussianMixture found = fit_mixture(five, 5, 3, 3, key);
 
-  EXPECT_EQ(adjusted_rand_index(found.labels, fit_mixture(three, 3, 3, 3, mixture_key).labels), 1);
+  EXPECT_EQ(adjusted_rand_index(found.labels, fit_mixture(three, 3, 3, 3, key).labels), 1);
   EXPECT_NEAR(found.mean[1], 4, 1e-9);
   EXPECT_NEAR(found.covariance[6], 0, 1e-9);
 }
@@ -277,7 +277,7 @@ TEST(Mixture, RefusesWhatCannotBeFitted) {
   for (int i = 0; i < 60; ++i)
     for (int d = 0; d < 4; ++d) few.push_back(static_cast<float>((i % 3 == d) * (d + 1)));
   const auto error_of = [](const std::vector<float>& data, int n_components) {
-    return input_error_of([&] { fit_mixture(data, 4, n_components, 3, mixture_key); });
+    return input_error_of([&] { fit_mixture(data, 4, n_components, 3, key); });
   };
 
   EXPECT_NE(error_of(points, 61).find("number of spots = 60"), std::string::npos);
