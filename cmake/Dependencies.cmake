@@ -35,6 +35,16 @@ add_library(stamarker_libdeflate INTERFACE)
 target_include_directories(stamarker_libdeflate SYSTEM INTERFACE ${LIBDEFLATE_INCLUDE_DIR})
 target_link_libraries(stamarker_libdeflate INTERFACE ${LIBDEFLATE_LIBRARY})
 
+# LibLZF: what h5py and anndata write with compression="lzf". Debian alone gives it a CMake file.
+find_path(LIBLZF_INCLUDE_DIR lzf.h PATH_SUFFIXES liblzf)
+find_library(LIBLZF_LIBRARY lzf)
+if(NOT LIBLZF_INCLUDE_DIR OR NOT LIBLZF_LIBRARY)
+  message(FATAL_ERROR "LibLZF was not found; install liblzf-dev (Debian), or add its folder to CMAKE_PREFIX_PATH")
+endif()
+add_library(stamarker_liblzf INTERFACE)
+target_include_directories(stamarker_liblzf SYSTEM INTERFACE ${LIBLZF_INCLUDE_DIR})
+target_link_libraries(stamarker_liblzf INTERFACE ${LIBLZF_LIBRARY})
+
 # sgemm with kernels chosen by the processor's features (kernels/cpu/gemm_*.cpp): oneDNN's, which elsewhere than on
 # x86-64 has but a reference body; there OpenBLAS's, in its OpenMP build, for the sequential one takes one call at a
 # time. oneDNN not by find_package: its own CMake file asks for OpenCL headers, which sgemm does not need.

@@ -7,6 +7,7 @@
 #include <functional>
 #include <numeric>
 
+#include "io/lzf_filter.hpp"
 #include "io/row_reader.hpp"
 
 namespace stamarker::h5 {
@@ -140,6 +141,7 @@ hid_t checked(hid_t id, Site where) {
 
 File open_to_read(const std::string& path) {
   silence();
+  read_lzf();
   namespace fs = std::filesystem;
   std::error_code ignored;
   if (!fs::exists(path, ignored)) throw InputError(path + " does not exist");
@@ -183,7 +185,8 @@ void throw_unreadable(hid_t where, const std::string& name, const std::string& r
   if (!filter.empty())
     throw InputError(
         fmt::format("{}: {} is written with the filter {}, which this HDF5 has not; write the file "
-                    "again with compression=\"gzip\"",
+                    "again with compression=\"gzip\", or let HDF5_PLUGIN_PATH name the folder of "
+                    "the filter's plugin",
                     file_name(where), path, filter));
   throw_damaged(file_name(where) + ": " + path, reason);
 }

@@ -235,15 +235,57 @@ def test_refuses_a_damaged_file_in_one_line(tmp_path, change, says):
         assert part in message
 
 
+def constant(data):
+    data.X = np.full(data.shape, 3.0, dtype=np.float32)
+
+
+def densify(data):
+    data.X = dense(data.X)
+
+
+@pytest.mark.parametrize("change", [None, densify, constant])
+def test_reads_what_is_compressed_by_lzf(tmp_path, change):
+    path = tmp_path / "in.h5ad"
+    data = section(3000)
+    if change is not None:
+        change(data)
+    data.write_h5ad(path, compression="lzf")
+    with h5py.File(path) as file:
+        x = file["X"] if change is not None else file["X/data"]
+        assert x.compression == "lzf" and x.id.get_storage_size() < x.nbytes
+
+    mine, _ = dump(path, tmp_path)
+
+    assert_same(mine, data)
+
+
+def test_names_what_is_damaged_of_chunks_compressed_by_lzf(tmp_path):
+    path = tmp_path / "in.h5ad"
+    section(3000).write_h5ad(path, compression="lzf")
+    with h5py.File(path) as file:
+        chunk = file["X/data"].id.get_chunk_info(0)
+    content = bytearray(path.read_bytes())
+    content[chunk.byte_offset] = 0xFF  # a reference to before the beginning
+    path.write_bytes(content)
+
+    message = refusal(path, tmp_path)
+
+    assert "in.h5ad: X/data" in message and "damaged" in message
+
+
 def test_names_a_filter_that_hdf5_has_not(tmp_path):
     path = tmp_path / "in.h5ad"
-    for change in (lambda d: d, lambda d: setattr(d, "X", dense(d.X))):
+    for change in (lambda d: d, densify):
         data = section()
         change(data)
         data.write_h5ad(path, compression="lzf")
+        # The filter's number, 32000, and how long its name is; now that of an unknown one.
+        path.write_bytes(path.read_bytes().replace(b"\x00\x7d\x08\x00", b"\xff\x7e\x08\x00"))
+
         message = refusal(path, tmp_path)
+
         assert "in.h5ad" in message and "filter lzf" in message and 'compression="gzip"' in message
-        assert "damaged" not in message
+        assert "HDF5_PLUGIN_PATH" in message and "damaged" not in message
     data.write_h5ad(path, compression="gzip")
     dump(path, tmp_path)
 

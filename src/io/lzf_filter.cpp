@@ -1,0 +1,70 @@
+#include "io/lzf_filter.hpp"
+
+#include <hdf5.h>
+#include <lzf.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+#include "io/h5.hpp"
+
+namespace stamarker::h5 {
+
+namespace {
+
+constexpr H5Z_filter_t lzf = 32000;
+
+/// The memory of a filter is HDF5's: it frees what it is handed.
+class FilterMemory {
+ public:
+  explicit FilterMemory(std::size_t n) : data_(H5allocate_memory(n, /*clear=*/false)) {}
+  ~FilterMemory() { H5free_memory(data_); }
+  FilterMemory(const FilterMemory&) = delete;
+  FilterMemory& operator=(const FilterMemory&) = delete;
+
+  void* get() const { return data_; }
+  void swap(void*& other) { std::swap(data_, other); }
+
+ private:
+  void* data_;
+};
+
+/// H5Z_func_t. `settings`, as h5py/lzf/lzf_filter.c writes them: versions of the filter and of
+/// LibLZF, bytes of a chunk once it is decompressed. 0: failed, and HDF5 refuses to read.
+std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* settings,
+                       std::size_t n_stored, std::size_t* buffer_size, void** buffer) noexcept {
+  constexpr std::size_t most = std::numeric_limits<unsigned>::max();  // HDF5 has no larger chunks
+  if ((flags & H5Z_FLAG_REVERSE) == 0 || n_stored > most) return 0;
+  std::size_t n_bytes = n_settings > 2 && settings[2] > 0 ? settings[2] : *buffer_size;
+  for (;;) {
+    FilterMemory values(n_bytes);
+    if (values.get() == nullptr) return 0;
+    const unsigned n = lzf_decompress(*buffer, static_cast<unsigned>(n_stored), values.get(),
+                                      static_cast<unsigned>(n_bytes));
+    if (n > 0) {
+      values.swap(*buffer);
+      *buffer_size = n_bytes;
+      return n;
+    }
+    if (errno != E2BIG || n_bytes == most) return 0;  // damaged
+    n_bytes = std::min(most, 2 * n_bytes);
+  }
+}
+
+}  // namespace
+
+void read_lzf() {
+  static const bool is_registered = [] {
+    const H5Z_class2_t filter{H5Z_CLASS_T_VERS, lzf,     /*encoder_present=*/0,
+                              /*decoder_present=*/1, "lzf",   nullptr,
+                              nullptr,               decompress};
+    check(H5Zregister(&filter));
+    return true;
+  }();
+  (void)is_registered;
+}
+
+}  // namespace stamarker::h5
