@@ -120,7 +120,8 @@ Vertex local_quadratic(const Points& points, double at, int q) {
   const Eigen::HouseholderQR<Eigen::MatrixXd> qr(design);
   target.applyOnTheLeft(qr.householderQ().adjoint());
   const Eigen::MatrixXd r = qr.matrixQR().topRows(n_columns).triangularView<Eigen::Upper>();
-  Eigen::JacobiSVD<Eigen::MatrixXd> svd(r, Eigen::ComputeThinU | Eigen::ComputeThinV);
+  Eigen::JacobiSVD<Eigen::MatrixXd, Eigen::NoQRPreconditioner> svd(
+      r, Eigen::ComputeFullU | Eigen::ComputeFullV);  // r is square
   svd.setThreshold(100 * std::numeric_limits<double>::epsilon());
   const Eigen::VectorXd coefficient = svd.solve(target.head(n_columns)).cwiseQuotient(norm);
   return {at, coefficient[0], n_columns > 1 ? coefficient[1] : 0};

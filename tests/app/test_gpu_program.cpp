@@ -28,12 +28,7 @@ class EnvironmentVariable {
 class GpuProgram : public ::testing::Test {
  protected:
   void SetUp() override {
-    ASSERT_EQ(
-        run_program(folder_.path(), {"simulate", "section.h5ad", "--n-spots", "2000", "--n-genes",
-                                     "120", "--n-domains", "3", "--svgs-per-domain", "20",
-                                     "--n-gradient-genes", "20", "--mean-counts", "100"})
-            .exit_code,
-        0);
+    simulate("section.h5ad", 2000);
     write_text(folder_ / "run.yaml", R"(
 input: {path: section.h5ad}
 output: run
@@ -43,11 +38,19 @@ autoencoder: {hidden_dims: [128, 8], epochs: 2}
 compute: {device: cuda, threads: 1}
 )");
   }
+  void simulate(const std::string& path, int n_spots) {
+    ASSERT_EQ(
+        run_program(folder_.path(), {"simulate", path, "--n-spots", std::to_string(n_spots),
+                                     "--n-genes", "120", "--n-domains", "3", "--svgs-per-domain",
+                                     "20", "--n-gradient-genes", "20", "--mean-counts", "100"})
+            .exit_code,
+        0);
+  }
   Outcome train(const std::string& output, std::vector<std::string> settings = {}) {
     settings.insert(settings.begin(), "output=" + output);
     if (!std::filesystem::exists(folder_ / output / "prepared.h5")) {
       Outcome prepared =
-          run_program(folder_.path(), {"prepare", "run.yaml", "--set", "output=" + output});
+          run_program(folder_.path(), with_settings({"prepare", "run.yaml"}, settings));
       if (prepared.exit_code != 0) return prepared;
     }
     return run_program(folder_.path(), with_settings({"train", "run.yaml"}, settings));
@@ -60,8 +63,9 @@ compute: {device: cuda, threads: 1}
 };
 
 TEST_F(GpuProgram, TrainsModelsSideBySideToTheBitsOfOneAtATime) {
-  const Outcome one = train("one", {"compute.models_in_flight=1"});
-  const Outcome three = train("three", {"compute.models_in_flight=3"});
+  simulate("small.h5ad", 500);
+  const Outcome one = train("one", {"compute.models_in_flight=1", "input.path=small.h5ad"});
+  const Outcome three = train("three", {"compute.models_in_flight=3", "input.path=small.h5ad"});
 
   ASSERT_EQ(one.exit_code, 0) << one.error;
   ASSERT_EQ(three.exit_code, 0) << three.error;

@@ -89,10 +89,10 @@ classifier: {epochs: 1}
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, MemoryPlanOf,
-                         ::testing::Values(Size{10000, 1}, Size{60000, 1}, Size{60000, 2},
-                                           Size{60000, 2, 2}, Size{60000, 1, 1, 3, 3},
+                         ::testing::Values(Size{10000, 1}, Size{60000, 1}, Size{30000, 2},
+                                           Size{60000, 2, 2}, Size{30000, 1, 1, 3, 3},
                                            Size{10000, 1, 1, 1, 3, 1 << 18},
-                                           Size{60000, 2, 1, 1, 2, 1 << 22}));
+                                           Size{30000, 2, 1, 1, 2, 1 << 21}));
 
 // Twelve clusterings that hardly agree: nearly every spot has labels of its own.
 TEST(MemoryPlan, CountsThePairsOfLabelTuples) {

@@ -85,7 +85,8 @@ TEST_P(GoldenClassifier, LogitsLossAndGradients) {
 TEST_P(ClassifierTest, LearnsSeparatedClassesInBothProfiles) {
   const Blobs blobs;
   ClassifierOptions full;
-  ClassifierOptions reference;
+  full.epochs = 100;
+  ClassifierOptions reference = full;
   reference.activation = Activation::none;
   reference.loss = ClassifierLoss::batch_softmax;
   for (const ClassifierOptions& options : {full, reference}) {
