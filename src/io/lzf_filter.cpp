@@ -58,9 +58,9 @@ std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* s
 
 void read_lzf() {
   static const bool is_registered = [] {
-    const H5Z_class2_t filter{H5Z_CLASS_T_VERS, lzf,     /*encoder_present=*/0,
-                              /*decoder_present=*/1, "lzf",   nullptr,
-                              nullptr,               decompress};
+    const H5Z_class2_t filter{H5Z_CLASS_T_VERS,      lzf,
+                              /*encoder_present=*/0,
+                              /*decoder_present=*/1, "lzf", nullptr, nullptr, decompress};
     check(H5Zregister(&filter));
     return true;
   }();

@@ -9,6 +9,7 @@
 #include "app/program.hpp"
 #include "io/h5.hpp"
 #include "io/section_file.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker {
 namespace {
@@ -127,12 +128,7 @@ class ComparedFile : public ::testing::Test {
     h5::write(file, "varm/stamarker_score", std::span<const double>(values), score);
   }
   std::string refusal() const {
-    try {
-      read_compared(path_, "layer", "svg_of");
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "no error";
+    return test::message_of([&] { read_compared(path_, "layer", "svg_of"); });
   }
 
   test::Scratch scratch_;

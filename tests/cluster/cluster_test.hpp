@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.hpp"
 #include "base/random.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker::test {
 
@@ -68,17 +68,6 @@ auto on_threads(int n_threads, Work work) {
   auto result = work();
   omp_set_num_threads(before);
   return result;
-}
-
-/// The message of the InputError that work() throws; empty when it throws none.
-template <class Work>
-std::string input_error_of(Work work) {
-  try {
-    work();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return {};
 }
 
 }  // namespace stamarker::test

@@ -103,7 +103,7 @@ TEST(ConsensusEmbedding, RefusesValuesThatAreNotFinite) {
   auto all = embeddings(50);
   all[1][20] = std::nanf("");
 
-  EXPECT_NE(test::input_error_of([&] {
+  EXPECT_NE(test::message_of([&] {
               consensus_embedding(50, n_latent, n_models, rows_from(all));
             }).find("not finite"),
             std::string::npos);

@@ -13,8 +13,8 @@
 namespace stamarker {
 namespace {
 
-using test::input_error_of;
 using test::key;
+using test::message_of;
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using ConstMatrix = Eigen::Map<const Matrix>;
@@ -277,7 +277,7 @@ TEST(Mixture, RefusesWhatCannotBeFitted) {
   for (int i = 0; i < 60; ++i)
     for (int d = 0; d < 4; ++d) few.push_back(static_cast<float>((i % 3 == d) * (d + 1)));
   const auto error_of = [](const std::vector<float>& data, int n_components) {
-    return input_error_of([&] { fit_mixture(data, 4, n_components, 3, key); });
+    return message_of([&] { fit_mixture(data, 4, n_components, 3, key); });
   };
 
   EXPECT_NE(error_of(points, 61).find("number of spots = 60"), std::string::npos);

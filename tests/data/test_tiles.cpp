@@ -8,6 +8,7 @@
 #include "data/spatial_graph.hpp"
 #include "data/tiles.hpp"
 #include "random_points.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -171,12 +172,8 @@ TEST(Bisect, RefusesMoreTilesThanSpotsAndFewerThanOne) {
   const Coordinates c = random_points(3, 2, 1);
   const std::vector<double> weight(3, 1);
 
-  try {
-    bisect(c, weight, 4);
-    FAIL() << "no error";
-  } catch (const InputError& error) {
-    EXPECT_STREQ(error.what(), "compute.tiles = 4 (must lie in 1 .. number of spots = 3)");
-  }
+  EXPECT_EQ(message_of([&] { bisect(c, weight, 4); }),
+            "compute.tiles = 4 (must lie in 1 .. number of spots = 3)");
   EXPECT_THROW(bisect(c, weight, 0), InputError);
 }
 

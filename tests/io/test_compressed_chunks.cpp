@@ -11,6 +11,7 @@
 
 #include "io/compressed_chunks.hpp"
 #include "io/row_reader.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker::h5 {
 namespace {
@@ -339,16 +340,8 @@ TEST_P(CompressedChunksTest, ThatAreDamagedAreNamed) {
       path_.string() +
       ": g cannot be read (the chunk at 20000, 0 does not inflate): the file is "
       "damaged or truncated; copy it again";
-  const auto refusal = [](auto work) -> std::string {
-    try {
-      work();
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "no InputError";
-  };
 
-  EXPECT_EQ(refusal([&] { read<std::int32_t>(file_, "g"); }), wanted_text);
+  EXPECT_EQ(test::message_of([&] { read<std::int32_t>(file_, "g"); }), wanted_text);
 
   RowReader reader(file_, "g");
   std::vector<std::int32_t> values(50'000);
@@ -358,8 +351,9 @@ TEST_P(CompressedChunksTest, ThatAreDamagedAreNamed) {
   auto before = begin(0, 20'000), first = begin(20'000, 6'000), second = begin(26'000, 6'000),
        after = begin(32'000, 18'000);
   std::string of_second;
-  std::thread other([&] { of_second = refusal([&] { second.finish(); }); });
-  EXPECT_EQ(refusal([&] { first.finish(); }), wanted_text);  // both wait for the same chunk
+  std::thread other([&] { of_second = test::message_of([&] { second.finish(); }); });
+  EXPECT_EQ(test::message_of([&] { first.finish(); }),
+            wanted_text);  // both wait for the same chunk
   other.join();
   EXPECT_EQ(of_second, wanted_text);
   before.finish();

@@ -10,6 +10,7 @@
 #include "io/read_input.hpp"
 #include "io/section_file.hpp"
 #include "support/golden.hpp"
+#include "support/message_of.hpp"
 
 namespace stamarker {
 namespace {
@@ -32,12 +33,7 @@ class Files : public ::testing::Test {
     std::ofstream(folder_ / name) << text;
   }
   static std::string refusal(const InputOptions& options) {
-    try {
-      read_input(options);
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "no error";
+    return test::message_of([&] { read_input(options); });
   }
 
   fs::path folder_;

@@ -7,6 +7,7 @@
 #include "io/section_file.hpp"
 #include "sample_result.hpp"
 #include "scratch.hpp"
+#include "support/message_of.hpp"
 #include "support/resource_limit.hpp"
 
 namespace stamarker {
@@ -27,13 +28,8 @@ class FileSizeLimit {
 
 template <class Work>
 void expect_no_space(const Comm& world, const std::string& path, Work work) {
-  try {
-    work();
-    ADD_FAILURE() << "no error on rank " << world.rank();
-  } catch (const InputError& error) {
-    EXPECT_EQ(std::string(error.what()),
-              "no space left writing " + path + "; free some and start again");
-  }
+  EXPECT_EQ(test::message_of(work), "no space left writing " + path + "; free some and start again")
+      << "rank " << world.rank();
   world.barrier();
   EXPECT_FALSE(std::filesystem::exists(path));
   EXPECT_FALSE(std::filesystem::exists(path + ".partial"));
