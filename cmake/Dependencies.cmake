@@ -25,25 +25,23 @@ add_library(stamarker_hnswlib INTERFACE)
 target_include_directories(stamarker_hnswlib SYSTEM INTERFACE ${HNSWLIB_INCLUDE_DIR})
 target_compile_definitions(stamarker_hnswlib INTERFACE NO_MANUAL_VECTORIZATION)
 
-# libdeflate: chunks of HDF5 compressed by gzip. Its CMake file is of version 1.15 and later.
-find_path(LIBDEFLATE_INCLUDE_DIR libdeflate.h)
-find_library(LIBDEFLATE_LIBRARY deflate)
-if(NOT LIBDEFLATE_INCLUDE_DIR OR NOT LIBDEFLATE_LIBRARY)
-  message(FATAL_ERROR "libdeflate was not found; install libdeflate-dev (Debian), or add its folder to CMAKE_PREFIX_PATH")
-endif()
-add_library(stamarker_libdeflate INTERFACE)
-target_include_directories(stamarker_libdeflate SYSTEM INTERFACE ${LIBDEFLATE_INCLUDE_DIR})
-target_link_libraries(stamarker_libdeflate INTERFACE ${LIBDEFLATE_LIBRARY})
+# stamarker_plain_library(name header library package): the target stamarker_NAME, of a library that has no CMake file
+# everywhere; its folders are found, or given, as NAME_INCLUDE_DIR and NAME_LIBRARY, in capitals.
+function(stamarker_plain_library name header library package)
+  string(TOUPPER ${name} prefix)
+  find_path(${prefix}_INCLUDE_DIR ${header} PATH_SUFFIXES ${name})
+  find_library(${prefix}_LIBRARY ${library})
+  if(NOT ${prefix}_INCLUDE_DIR OR NOT ${prefix}_LIBRARY)
+    message(FATAL_ERROR "${name} was not found; install ${package} (Debian), or add its folder to CMAKE_PREFIX_PATH")
+  endif()
+  add_library(stamarker_${name} INTERFACE)
+  target_include_directories(stamarker_${name} SYSTEM INTERFACE ${${prefix}_INCLUDE_DIR})
+  target_link_libraries(stamarker_${name} INTERFACE ${${prefix}_LIBRARY})
+endfunction()
 
-# LibLZF: what h5py and anndata write with compression="lzf". Debian alone gives it a CMake file.
-find_path(LIBLZF_INCLUDE_DIR lzf.h PATH_SUFFIXES liblzf)
-find_library(LIBLZF_LIBRARY lzf)
-if(NOT LIBLZF_INCLUDE_DIR OR NOT LIBLZF_LIBRARY)
-  message(FATAL_ERROR "LibLZF was not found; install liblzf-dev (Debian), or add its folder to CMAKE_PREFIX_PATH")
-endif()
-add_library(stamarker_liblzf INTERFACE)
-target_include_directories(stamarker_liblzf SYSTEM INTERFACE ${LIBLZF_INCLUDE_DIR})
-target_link_libraries(stamarker_liblzf INTERFACE ${LIBLZF_LIBRARY})
+# Chunks of HDF5 compressed by gzip, and by lzf as h5py and anndata write them.
+stamarker_plain_library(libdeflate libdeflate.h deflate libdeflate-dev)
+stamarker_plain_library(liblzf lzf.h lzf liblzf-dev)
 
 # sgemm with kernels chosen by the processor's features (kernels/cpu/gemm_*.cpp): oneDNN's, which elsewhere than on
 # x86-64 has but a reference body; there OpenBLAS's, in its OpenMP build, for the sequential one takes one call at a

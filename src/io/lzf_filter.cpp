@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <limits>
-#include <utility>
+#include <memory>
 
 #include "io/h5.hpp"
 
@@ -17,21 +17,6 @@ namespace {
 
 constexpr H5Z_filter_t lzf = 32000;
 
-/// The memory of a filter is HDF5's: it frees what it is handed.
-class FilterMemory {
- public:
-  explicit FilterMemory(std::size_t n) : data_(H5allocate_memory(n, /*clear=*/false)) {}
-  ~FilterMemory() { H5free_memory(data_); }
-  FilterMemory(const FilterMemory&) = delete;
-  FilterMemory& operator=(const FilterMemory&) = delete;
-
-  void* get() const { return data_; }
-  void swap(void*& other) { std::swap(data_, other); }
-
- private:
-  void* data_;
-};
-
 /// H5Z_func_t. `settings`, as h5py/lzf/lzf_filter.c writes them: versions of the filter and of
 /// LibLZF, bytes of a chunk once it is decompressed. 0: failed, and HDF5 refuses to read.
 std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* settings,
@@ -40,12 +25,15 @@ std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* s
   if ((flags & H5Z_FLAG_REVERSE) == 0 || n_stored > most) return 0;
   std::size_t n_bytes = n_settings > 2 && settings[2] > 0 ? settings[2] : *buffer_size;
   for (;;) {
-    FilterMemory values(n_bytes);
-    if (values.get() == nullptr) return 0;
+    // The memory of a filter is HDF5's: it frees what it is handed.
+    std::unique_ptr<void, decltype(&H5free_memory)> values(
+        H5allocate_memory(n_bytes, /*clear=*/false), H5free_memory);
+    if (values == nullptr) return 0;
     const unsigned n = lzf_decompress(*buffer, static_cast<unsigned>(n_stored), values.get(),
                                       static_cast<unsigned>(n_bytes));
     if (n > 0) {
-      values.swap(*buffer);
+      H5free_memory(*buffer);
+      *buffer = values.release();
       *buffer_size = n_bytes;
       return n;
     }
@@ -57,14 +45,11 @@ std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* s
 }  // namespace
 
 void read_lzf() {
-  static const bool is_registered = [] {
-    const H5Z_class2_t filter{H5Z_CLASS_T_VERS,      lzf,
-                              /*encoder_present=*/0,
-                              /*decoder_present=*/1, "lzf", nullptr, nullptr, decompress};
-    check(H5Zregister(&filter));
-    return true;
-  }();
-  (void)is_registered;
+  constexpr unsigned encodes = 0, decodes = 1;
+  static const H5Z_class2_t filter{H5Z_CLASS_T_VERS, lzf,     encodes,   decodes, "lzf",
+                                   nullptr,          nullptr, decompress};
+  static const herr_t done = H5Zregister(&filter);
+  check(done);
 }
 
 }  // namespace stamarker::h5

@@ -64,9 +64,8 @@ compute: {device: cuda, threads: 1}
 
 TEST_F(GpuProgram, TrainsModelsSideBySideToTheBitsOfOneAtATime) {
   simulate("small.h5ad", 500);
-  const std::vector<std::string> small{"input.path=small.h5ad", "autoencoder.epochs=2"};
   const auto train_small = [&](const std::string& output, const std::string& setting) {
-    return train(output, {setting, small[0], small[1]});
+    return train(output, {setting, "input.path=small.h5ad", "autoencoder.epochs=2"});
   };
   const Outcome one = train_small("one", "compute.models_in_flight=1");
   const Outcome three = train_small("three", "compute.models_in_flight=3");

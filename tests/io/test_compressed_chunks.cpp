@@ -352,8 +352,8 @@ TEST_P(CompressedChunksTest, ThatAreDamagedAreNamed) {
        after = begin(32'000, 18'000);
   std::string of_second;
   std::thread other([&] { of_second = test::message_of([&] { second.finish(); }); });
-  EXPECT_EQ(test::message_of([&] { first.finish(); }),
-            wanted_text);  // both wait for the same chunk
+  // Both wait for the same chunk.
+  EXPECT_EQ(test::message_of([&] { first.finish(); }), wanted_text);
   other.join();
   EXPECT_EQ(of_second, wanted_text);
   before.finish();
