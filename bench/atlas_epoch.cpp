@@ -3,7 +3,7 @@
 //   genes
 // Prints what the section and the epoch take, the processor time per spot against that at 25,000
 // spots, and how far the gradient is from that of another tiling. Exit code 1 when it is too far.
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <sys/resource.h>
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // Every operation of the backend contract against what the device can do at best; see --help.
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>

@@ -2,7 +2,7 @@
 // JSON.
 //   mixture_time make FILE N_POINTS          float32 [N_POINTS, 30]
 //   mixture_time fit FILE N_STARTS
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <ctime>
 #include <filesystem>

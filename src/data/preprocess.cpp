@@ -1,6 +1,6 @@
 #include "data/preprocess.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cmath>
 

@@ -1,6 +1,6 @@
 #include "data/select_counts.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,6 @@
 #include "app/commands/simulate_command.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>

@@ -1,7 +1,7 @@
 #include "app/run/fingerprint.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <fmt/ranges.h>
 #include <omp.h>
 #include <unistd.h>

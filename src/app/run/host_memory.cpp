@@ -1,6 +1,6 @@
 #include "app/run/host_memory.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <new>
 

@@ -1,6 +1,6 @@
 #include "app/run/pipeline.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <omp.h>
 
 #include <algorithm>

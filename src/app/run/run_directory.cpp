@@ -1,6 +1,6 @@
 #include "app/run/run_directory.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 #include <unistd.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 #include "cluster/consensus.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "app/run/stage_files.hpp"
 #include "app/stages/stages.hpp"

@@ -1,6 +1,6 @@
 #include "app/stages/group_training.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>

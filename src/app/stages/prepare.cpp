@@ -1,4 +1,4 @@
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "app/run/run_context.hpp"
 #include "app/run/stage_files.hpp"

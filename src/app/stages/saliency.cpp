@@ -1,6 +1,6 @@
 #include "model/saliency.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "app/run/interruption.hpp"
 #include "app/run/stage_files.hpp"

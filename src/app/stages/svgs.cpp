@@ -1,6 +1,6 @@
 #include "model/svgs.hpp"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 
