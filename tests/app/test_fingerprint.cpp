@@ -25,10 +25,12 @@ Config with(const std::vector<std::string>& settings) {
   return parse_config("domains: 3", "run.yaml", settings).config;
 }
 
+const Origin origin{program_of_results(), "input"};
+
 /// The first stage whose fingerprint a setting changes; it and all later ones must change. Nothing
 /// when none does.
 std::optional<Stage> first_changed(const std::vector<std::string>& settings) {
-  const Fingerprints before(with({}), "input"), after(with(settings), "input");
+  const Fingerprints before(with({}), origin), after(with(settings), origin);
   std::optional<Stage> first;
   for (const Stage stage : all_stages) {
     const bool is_changed = before.of(stage) != after.of(stage);
@@ -54,13 +56,13 @@ TEST(Fingerprints, ChangeFromTheFirstStageThatAnOptionTouches) {
 }
 
 TEST(Fingerprints, ChangeWithTheInput) {
-  const Fingerprints one(with({}), "one"), other(with({}), "other");
+  const Fingerprints one(with({}), origin), other(with({}), {origin.program, "other"});
 
   for (const Stage stage : all_stages) EXPECT_NE(one.of(stage), other.of(stage));
 }
 
 TEST(Fingerprints, ChangeWithTheReleaseAndTheVersionOfResults) {
-  const Fingerprints now(with({}), "input"), other(with({}), "input", "stamarker 0.0.9 2");
+  const Fingerprints now(with({}), origin), other(with({}), {"stamarker 0.0.9 2", "input"});
 
   for (const Stage stage : all_stages) EXPECT_NE(now.of(stage), other.of(stage));
   EXPECT_EQ(program_of_results(),

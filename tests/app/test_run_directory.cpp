@@ -273,7 +273,23 @@ TEST_F(Pipeline, ChangedInputIsNoticed) {
   const Outcome refused = run("run");
 
   EXPECT_EQ(refused.exit_code, 2);
-  EXPECT_THAT(refused.error, HasSubstr("other contents of section.h5ad"));
+  EXPECT_THAT(refused.error, HasSubstr("section.h5ad as it was before its contents changed"));
+}
+
+TEST_F(Pipeline, AnotherVersionOfTheProgramIsNamed) {
+  ASSERT_EQ(run("run").exit_code, 0);
+  const auto set = [&](const char* name, const char* text) {
+    const h5::File file{H5Fopen((scratch_ / "run/prepared.h5").c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+    h5::write_attribute(file, name, std::string(text));
+  };
+  set("fingerprint", "0");
+  set("program", "stamarker 0.0.9 1");
+
+  const Outcome refused = run("run", {}, 0, "run", {"--resume"});
+
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.error,
+              HasSubstr("\"stamarker 0.0.9 1\" there and \"" + program_of_results()));
 }
 
 }  // namespace

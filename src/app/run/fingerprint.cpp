@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "app/version/version.hpp"
@@ -117,10 +118,9 @@ std::string program_of_results() {
   return fmt::format("stamarker {} {}", version, results_version);
 }
 
-Fingerprints::Fingerprints(const Config& config, const std::string& checksum_of_input,
-                           const std::string& program) {
+Fingerprints::Fingerprints(const Config& config, Origin origin) : origin_(std::move(origin)) {
   Checksum running;
-  running.add(program + "\ninput " + checksum_of_input + "\n");
+  running.add(origin_.program + "\ninput " + origin_.input_checksum + "\n");
   for (const Stage stage : all_stages) {
     running.add(name_of(stage));
     for (const auto& [key, value] : options_of(config, stage))

@@ -31,17 +31,24 @@ constexpr int results_version = 4;
 /// between releases the number tells apart.
 std::string program_of_results();
 
+/// What all results depend on, whatever the options.
+struct Origin {
+  std::string program;         // program_of_results()
+  std::string input_checksum;  // input_checksum(config.input.path)
+};
+
 /// What the result of each stage depends on, in one word: the program, the options of the stage,
 /// those of the stages before it and the input. A stage file is of use exactly when it carries the
 /// same word.
 class Fingerprints {
  public:
   Fingerprints() = default;
-  Fingerprints(const Config& config, const std::string& checksum_of_input,
-               const std::string& program = program_of_results());
+  Fingerprints(const Config& config, Origin origin);
   const std::string& of(Stage stage) const { return words_[static_cast<std::size_t>(stage)]; }
+  const Origin& origin() const { return origin_; }
 
  private:
+  Origin origin_;
   std::array<std::string, all_stages.size()> words_;
 };
 

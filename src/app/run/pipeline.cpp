@@ -237,7 +237,7 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
   checksum = world.broadcast(checksum);
 
   RunDirectory directory(config.output);
-  const Fingerprints fingerprints(config, checksum);
+  const Fingerprints fingerprints(config, {program_of_results(), checksum});
   RunContext run{.world = world,
                  .config = config,
                  .directory = directory,
@@ -247,7 +247,6 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
                  .make_queue = make_queue,
                  .plan = plan,
                  .n_threads = n_threads,
-                 .input_checksum = checksum,
                  .base_memory = base_memory,
                  .prepared = {},
                  .seconds = {}};

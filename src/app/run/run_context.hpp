@@ -57,7 +57,6 @@ struct RunContext {
   std::function<std::unique_ptr<Backend>()> make_queue;  // another backend of the same device
   ParallelPlan plan;
   int n_threads = 1;
-  std::string input_checksum;
   double base_memory = 0;                                    // bytes of a rank before the stages
   std::optional<PreparedShare> prepared = std::nullopt;      // until it is written
   std::vector<std::pair<std::string, double>> seconds = {};  // of each stage computed here

@@ -79,8 +79,9 @@ std::vector<std::string> files_of_others(const RunDirectory& directory,
 }
 
 /// What stands in the way and what to do: a key of the run in the directory that differs, a damaged
-/// file, another input.
-std::string refusal(const RunDirectory& directory, const Config& config, Stage stage,
+/// file, another version of the program, another input.
+std::string refusal(const RunDirectory& directory, const Config& config,
+                    const Fingerprints& fingerprints, Stage stage,
                     const std::vector<std::string>& others, bool is_before) {
   const std::string what_to_do =
       is_before ? fmt::format("run `stamarker {}` with this configuration first", name_of(stage))
@@ -100,6 +101,16 @@ std::string refusal(const RunDirectory& directory, const Config& config, Stage s
           "{} cannot be read as a file of stamarker: close it if another program has it open, else "
           "delete it, and `stamarker {} --resume` makes it again",
           file, name_of(stage));
+  const Origin theirs = origin_of_prepared(directory.prepared()), &ours = fingerprints.origin();
+  if (!theirs.program.empty() && theirs.program != ours.program)
+    return fmt::format(
+        "holds a run of another version of the program, \"{}\" there and \"{}\" here, whose "
+        "results "
+        "may differ; {}",
+        theirs.program, ours.program, what_to_do);
+  if (!theirs.input_checksum.empty() && theirs.input_checksum != ours.input_checksum)
+    return fmt::format("holds a run of {} as it was before its contents changed; {}",
+                       config.input.path, what_to_do);
   return fmt::format("holds a run of other contents of {}, or of another version of stamarker; {}",
                      config.input.path, what_to_do);
 }
@@ -282,8 +293,9 @@ void check_directory(const RunDirectory& directory, const Config& config,
     if (may_replace && !is_before) continue;
     const auto others = files_of_others(directory, fingerprints, stage);
     if (!others.empty())
-      throw InputError(fmt::format("output = {} ({})", directory.path(),
-                                   refusal(directory, config, stage, others, is_before)));
+      throw InputError(
+          fmt::format("output = {} ({})", directory.path(),
+                      refusal(directory, config, fingerprints, stage, others, is_before)));
     if (is_before) check_finished(directory, fingerprints, config.models, stage);
   }
   std::error_code ignored;

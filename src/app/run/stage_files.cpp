@@ -63,16 +63,24 @@ auto read_stage_file(const std::string& path, Read read) {
   return read_open_file(path, file, read);
 }
 
-}  // namespace
-
-std::string fingerprint_of_file(const std::string& path) {
+/// Empty when there is no such file or attribute.
+std::string attribute_or_empty(const std::string& path, const char* name) {
   try {
     const h5::File file = h5::open_to_read(path);
-    return h5::has_attribute(file, "fingerprint") ? h5::read_text_attribute(file, "fingerprint")
-                                                  : "";
+    return h5::has_attribute(file, name) ? h5::read_text_attribute(file, name) : "";
   } catch (const InputError&) {
     return {};
   }
+}
+
+}  // namespace
+
+std::string fingerprint_of_file(const std::string& path) {
+  return attribute_or_empty(path, "fingerprint");
+}
+
+Origin origin_of_prepared(const std::string& path) {
+  return {attribute_or_empty(path, "program"), attribute_or_empty(path, "input_checksum")};
 }
 
 std::string fingerprint_of_result(const std::string& path) {
@@ -151,7 +159,7 @@ Shares shares_of(const Comm& comm, const SparseRows& counts) {
 
 }  // namespace
 
-void write_prepared(const Comm& comm, const std::string& path, const std::string& fingerprint,
+void write_prepared(const Comm& comm, const std::string& path, const Fingerprints& fingerprints,
                     const PreparedData& tables, const SparseRows& counts, double target_sum) {
   const Shares shares = shares_of(comm, counts);
   h5::SparseBlock mine = h5::block_of_rows(counts, {0, counts.n_rows});
@@ -159,7 +167,9 @@ void write_prepared(const Comm& comm, const std::string& path, const std::string
   h5::write_file_together(
       comm, path,
       [&](hid_t file) {
-        h5::write_attribute(file, "fingerprint", fingerprint);
+        h5::write_attribute(file, "fingerprint", fingerprints.of(Stage::prepare));
+        h5::write_attribute(file, "program", fingerprints.origin().program);
+        h5::write_attribute(file, "input_checksum", fingerprints.origin().input_checksum);
         write_tables(file, tables);
         write_scalar(file, "target_sum", target_sum);
         h5::create_csr(file, "counts", shares.n_spots, counts.n_cols, shares.n_entries);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app/run/fingerprint.hpp"
 #include "cluster/consensus.hpp"
 #include "cluster/consensus_embedding.hpp"
 #include "comm/comm.hpp"
@@ -42,8 +43,10 @@ std::string fingerprint_of_result(const std::string& path);
 
 /// Collective. `tables`, on rank 0: all but the matrices. `counts`: this rank's spots, which follow
 /// those of the rank before. An InputError is thrown by all ranks.
-void write_prepared(const Comm& comm, const std::string& path, const std::string& fingerprint,
+void write_prepared(const Comm& comm, const std::string& path, const Fingerprints& fingerprints,
                     const PreparedData& tables, const SparseRows& counts, double target_sum);
+/// Of what the run was. Members are empty where the file lacks them or is none of ours.
+Origin origin_of_prepared(const std::string& path);
 /// All but the matrices, whose rows are empty.
 PreparedData read_prepared(const std::string& path);
 /// The expression, read from the file when a tile asks for its rows. Holds open file and offsets.

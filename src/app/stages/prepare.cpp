@@ -108,8 +108,8 @@ void prepare_input(RunContext& run) {
 
 void write_prepare_stage(RunContext& run) {
   if (!run.prepared) return;  // was there already
-  write_prepared(run.world, run.directory.prepared(), run.fingerprints.of(Stage::prepare),
-                 run.prepared->tables, run.prepared->counts, run.config.prepare.target_sum);
+  write_prepared(run.world, run.directory.prepared(), run.fingerprints, run.prepared->tables,
+                 run.prepared->counts, run.config.prepare.target_sum);
   run.prepared.reset();
 }
 

@@ -73,7 +73,7 @@ RunRecord make_record(const RunContext& run, const ConsensusFile& found, PeakMem
   record.provenance = {{"version", version},
                        {"commit", commit},
                        {"fingerprint", run.fingerprints.of(Stage::svgs)},
-                       {"input_checksum", run.input_checksum},
+                       {"input_checksum", run.fingerprints.origin().input_checksum},
                        {"seed", fmt::format("{}", run.config.seed)},
                        {"backend", run.backend.description()},
                        {"ranks", fmt::format("{}", run.world.size())},
