@@ -105,8 +105,7 @@ std::string refusal(const RunDirectory& directory, const Config& config,
   if (!theirs.program.empty() && theirs.program != ours.program)
     return fmt::format(
         "holds a run of another version of the program, \"{}\" there and \"{}\" here, whose "
-        "results "
-        "may differ; {}",
+        "results may differ; {}",
         theirs.program, ours.program, what_to_do);
   if (!theirs.input_checksum.empty() && theirs.input_checksum != ours.input_checksum)
     return fmt::format("holds a run of {} as it was before its contents changed; {}",
