@@ -84,7 +84,7 @@ if(STM_SANITIZE)
                       $<$<COMPILE_LANGUAGE:CXX>:-fno-omit-frame-pointer>)
   add_link_options(-fsanitize=address,undefined)
   # To look at each reference is a fifth of the time to compile, a third with Eigen, which passes everything so. What
-  # lies behind it AddressSanitizer sees; kernels alone reach into memory as another type, and are looked at.
+  # lies behind it AddressSanitizer sees; kernels, which reach into memory as another type, are looked at.
   set(STM_REFERENCE_CHECKS -fsanitize=null,alignment)
 endif()
 
