@@ -20,8 +20,7 @@ function(stamarker_test_executable name sources uses)
   add_executable(${name} ${sources})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
   target_link_libraries(${name} PRIVATE ${uses} stamarker_test_support stamarker_flags)
-  # -Og: half the time to compile; what is tested has the build's own flags.
-  target_compile_options(${name} PRIVATE -Og)
+  target_compile_options(${name} PRIVATE -Og)  # half the time to compile; what is tested has the build's own flags
   # Several sources as one, for most of the time goes into headers.
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests
     UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)

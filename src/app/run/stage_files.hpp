@@ -45,7 +45,8 @@ std::string fingerprint_of_result(const std::string& path);
 /// those of the rank before. An InputError is thrown by all ranks.
 void write_prepared(const Comm& comm, const std::string& path, const Fingerprints& fingerprints,
                     const PreparedData& tables, const SparseRows& counts, double target_sum);
-/// Of what the run was. Members are empty where the file lacks them or is none of ours.
+/// Of the run that wrote prepared.h5. Members are empty where the file lacks them or is none of
+/// ours.
 Origin origin_of_prepared(const std::string& path);
 /// All but the matrices, whose rows are empty.
 PreparedData read_prepared(const std::string& path);
