@@ -1,7 +1,6 @@
 """Starts the program, shows its log, turns its exit codes into exceptions."""
 
 import collections
-import filecmp
 import json
 import operator
 import os
@@ -13,6 +12,9 @@ import subprocess
 import tempfile
 
 import anndata
+
+from ._input import as_file
+from ._options import holds, merged, nested, plain
 
 INPUT_REFUSED = 2  # exit codes of the program, docs/parallel.md
 INTERRUPTED = 75
@@ -46,18 +48,18 @@ def run(data, domains, *, output=None, ranks=1, launcher=None, options=None, res
         raise ValueError("resume=True needs the output of the run to go on with")
     if launcher is None and operator.index(ranks) < 1:
         raise ValueError(f"ranks = {ranks} (must be at least 1)")
-    settings = _nested(options or {})
+    settings = nested(options or {})
     for key, argument in (("input.path", "data"), ("output", "output"), ("domains", "domains")):
-        if _holds(settings, key):
+        if holds(settings, key):
             raise ValueError(f"options name {key}, which is the argument `{argument}`")
     command = [*_launch(ranks, launcher), _program(), "run"]
     with tempfile.TemporaryDirectory(prefix="stamarker-", ignore_cleanup_errors=True) as scratch:
         scratch = pathlib.Path(scratch)
         where = scratch / "run" if output is None else pathlib.Path(output)
-        settings = _merged(settings, _nested({"input.path": str(_as_file(data, where, overwrite)),
-                                              "output": str(where), "domains": domains}))
+        settings = merged(settings, nested({"input.path": str(as_file(data, where, overwrite)),
+                                            "output": str(where), "domains": domains}))
         config = scratch / "config.yaml"
-        config.write_text(json.dumps(settings, default=_plain))  # JSON is YAML
+        config.write_text(json.dumps(settings, default=plain))  # JSON is YAML
         command += [str(config), *["--resume"] * resume, *["--overwrite"] * overwrite]
         _call(command, show or (lambda line: None))
         return anndata.read_h5ad(where / "result.h5ad")
@@ -77,69 +79,17 @@ def _launch(ranks, launcher):
     return [] if ranks == 1 else ["mpirun", "-n", str(ranks)]
 
 
-def _as_file(data, where, is_replaced):
-    """The file of `data`, an AnnData's beside the run. Raises ValueError where the run has been of other data."""
-    if not isinstance(data, anndata.AnnData):
-        return pathlib.Path(data)
-    path = where.with_name(where.name + ".input.h5ad")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        data.write_h5ad(partial)
-        has_run = path.exists() and (where / "config.resolved.yaml").exists()
-        if has_run and not is_replaced and not filecmp.cmp(path, partial, shallow=False):
-            raise ValueError(f"output = {where} (holds a run of other data than these, those of {path}; pass that "
-                             "path as data, another output, or overwrite=True)")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return path
+def _start(command):
+    """The ranks as a process whose output, both streams, is a pipe.
 
-
-def _nested(settings):
-    """{"a.b": 1, "a": {"c": 2}} as {"a": {"b": 1, "c": 2}}; `settings` stays as it is."""
-    tree = {}
-    for key, value in settings.items():
-        for name in reversed(key.split(".")):
-            value = {name: _nested(value) if isinstance(value, dict) else value}
-        tree = _merged(tree, value)
-    return tree
-
-
-def _merged(one, other, place=""):
-    """Both trees in one. Raises ValueError where one has a value and the other a section, or both a value."""
-    tree = dict(one)
-    for key, value in other.items():
-        if key not in tree:
-            tree[key] = value
-        elif isinstance(tree[key], dict) and isinstance(value, dict):
-            tree[key] = _merged(tree[key], value, f"{place}{key}.")
-        else:
-            raise ValueError(f"options give {place}{key} twice")
-    return tree
-
-
-def _holds(tree, key):
-    for name in key.split("."):
-        if not isinstance(tree, dict) or name not in tree:
-            return False
-        tree = tree[name]
-    return True
-
-
-def _plain(value):
-    """numpy's numbers and arrays, and paths, as YAML knows them."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    raise ValueError(f"options hold {value!r}, which no key of the configuration takes")
+    It has a session to itself: an interrupt from the keyboard reaches the ranks through us alone.
+    """
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            start_new_session=True)
 
 
 def _call(command, show):
-    # A session of its own: an interrupt from the keyboard reaches the ranks through us alone.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               start_new_session=True)
+    process = _start(command)
     last = collections.deque(maxlen=20)
 
     def follow(with_line):
