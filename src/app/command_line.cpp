@@ -40,8 +40,10 @@ void add_pipeline_options(CLI::App& command, PipelineArguments& arguments) {
   command.add_option("CONFIG", arguments.files, "YAML file; several are taken together")
       ->required();
   command
-      .add_option("--set", arguments.settings,
-                  "key=value, a dotted key over the file's; may be given again and again")
+      .add_option(
+          "--set", arguments.settings,
+          "key=value, a dotted key over the file's; a text is everything behind the first =; "
+          "may be given again and again")
       ->allow_extra_args(false)
       ->type_name("KEY=VALUE");
   command.add_flag("--resume", arguments.resume,

@@ -1,8 +1,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <fstream>
+#include <sstream>
+
 #include "app/config/config.hpp"
 #include "app/config/config_fields.hpp"
+#include "base/text.hpp"
 #include "support/message_of.hpp"
 
 namespace stamarker {
@@ -84,6 +89,85 @@ TEST(Config, SettingsReplaceKeysOfTheFileAndAreTyped) {
   EXPECT_THAT(error_of(minimal, {"models"}), HasSubstr("--set models (expected key=value"));
 }
 
+TEST(Config, TextOfASettingIsEverythingBehindTheFirstEqualsSign) {
+  const auto output = [](const std::string& value) {
+    return parse_config(minimal, "run.yaml", {"output=" + value}).config.output;
+  };
+
+  for (const char* value : {"runs/section #1",
+                            " a ",
+                            "a: b",
+                            "a=b",
+                            "'a'",
+                            "\"a\"",
+                            "[a",
+                            "!x",
+                            "*a",
+                            "&a",
+                            "~",
+                            "%a",
+                            "- a",
+                            "a\nb",
+                            "---\n...",
+                            "\xc3\xa9",
+                            "o_\xe9",
+                            "\xff\xfe",
+                            "\\xe9",
+                            "7",
+                            "\t{"})
+    EXPECT_EQ(output(value), value);
+  const Config config =
+      parse_config(minimal, "run.yaml", {"input.batch_key=Sample #2", "input.layer=a: #b"}).config;
+  EXPECT_EQ(config.input.batch_key, "Sample #2");
+  EXPECT_EQ(config.input.layer, "a: #b");
+}
+
+TEST(Config, TextReadsBackFromTheResolvedYamlByteForByte) {
+  for (const std::string value :
+       {"o_\xe9", "\xff\xfe#", "\xed\xa0\x80", "\xc3\xa9 #1", "a\x1b\n"}) {
+    const Config config = parse_config(minimal, "run.yaml", {"output=" + value}).config;
+    const std::string yaml = to_yaml(config);
+
+    EXPECT_EQ(parse_config(yaml, "config.resolved.yaml").config.output, value);
+    EXPECT_EQ(parse_config(to_commented_yaml(config), "template.yaml").config.output, value);
+    std::istringstream lines(yaml);
+    for (std::string line; std::getline(lines, line);) EXPECT_EQ(readable(line), line);
+  }
+  EXPECT_THAT(to_yaml(parse_config(minimal, "", {"output=runs/o_\xe9"}).config),
+              HasSubstr("output: !!binary \"cnVucy9vX+k=\"  # runs/o_\\xe9\n"));
+  EXPECT_THAT(error_of("output: !!binary \"*\"\n"), HasSubstr("expected a text in base64"));
+}
+
+TEST(Config, FileOfOneDocumentWithoutAnchorsIsAccepted) {
+  EXPECT_EQ(error_of("---\n" + minimal + "...\n"), "no InputError");
+  EXPECT_EQ(error_of("# only a comment\n"), "no InputError");
+  EXPECT_EQ(error_of(minimal + "---\nmodels: 3\n"),
+            "run.yaml:4: a second YAML document begins here; a configuration is one document");
+  EXPECT_EQ(error_of("seed: &a 3\nmodels: *a\n"),
+            "run.yaml:1: anchors (&) and aliases (*) are not accepted; write the value out");
+  EXPECT_THAT(error_of("prepare: &a {min_cells: 3}\n"), StartsWith("run.yaml:1: anchors (&)"));
+  EXPECT_THAT(error_of("classifier:\n  hidden_dims: &a [3]\n"), StartsWith("run.yaml:2: anchors"));
+  EXPECT_THAT(
+      error_of("classifier: {hidden_dims: " + std::string(20, '[') + std::string(20, ']') + "}"),
+      StartsWith("run.yaml:1: nested deeper than 16 levels"));
+  EXPECT_THAT(error_of(minimal, {"models=&a 3"}), StartsWith("--set models=&a 3 (the value is"));
+  EXPECT_THAT(error_of(minimal, {"models=3\n---\n4"}), HasSubstr("a second YAML document"));
+}
+
+TEST(Config, FileOfAMegabyteIsAcceptedAndALargerOneRefused) {
+  const std::string path = ::testing::TempDir() + "stamarker_large.yaml";
+  const auto write = [&](std::size_t size) {
+    std::ofstream(path) << minimal << '#' << std::string(size - minimal.size() - 1, 'x');
+  };
+  write(1 << 20);
+  EXPECT_EQ(load_config({path}, {}).config.domains, 7);
+  write((1 << 20) + 1);
+
+  EXPECT_THAT(test::message_of([&] { load_config({path}, {}); }),
+              HasSubstr("stamarker_large.yaml is larger than 1 MB"));
+  std::remove(path.c_str());
+}
+
 TEST(Config, ProfileSetsItsOptionsAndExplicitKeysWin) {
   const Config full = parse_config(minimal + "profile: full", "run.yaml").config;
   const Config reference =
@@ -119,8 +203,8 @@ TEST(Config, ProfileSetsItsOptionsAndExplicitKeysWin) {
 TEST(Config, ResolvedYamlReadsBackToTheSameValues) {
   const Config config =
       parse_config(minimal, "run.yaml",
-                   {"input.path=\"yes: [no]\"", "input.batch_key=slide", "seed=17",
-                    "profile=reference", "prepare.rad_cutoff=1e-7", "prepare.target_sum=1e22",
+                   {"input.path=yes: [no]", "input.batch_key=slide", "seed=17", "profile=reference",
+                    "prepare.rad_cutoff=1e-7", "prepare.target_sum=1e22",
                     "autoencoder.learning_rate=0.1", "autoencoder.gamma=0.3333333",
                     "classifier.hidden_dims=[20, 10]", "classifier.test_prop=0.12345678901234567",
                     "compute.device=cuda", "saliency.write=true"})
@@ -208,7 +292,7 @@ TEST(Config, ValidateNamesTheKey) {
   EXPECT_THAT(message({"models=0"}), StartsWith("models = 0 ("));
   EXPECT_THAT(message({"domains=1"}), StartsWith("domains = 1 ("));
   EXPECT_THAT(message({"domains=0"}), StartsWith("domains is missing"));
-  EXPECT_THAT(message({"output=\"\""}), StartsWith("output is missing"));
+  EXPECT_THAT(message({"output="}), StartsWith("output is missing"));
   EXPECT_THAT(message({"compute.tiles=3", "compute.tile_groups=2"}),
               HasSubstr("multiple of compute.tile_groups = 2"));
   EXPECT_THAT(message({"compute.models_in_flight=-1"}), HasSubstr("must be 1 or more, or auto"));

@@ -199,6 +199,23 @@ TEST_F(Pipeline, RunInTheFolderOfTheDataKeepsTheUsersFiles) {
   EXPECT_TRUE(fs::exists(scratch_ / "notes.partial"));
 }
 
+TEST_F(Pipeline, OutputIsWrittenByteForByteAndResumedByItsOwnConfiguration) {
+  fs::create_directory(scratch_ / "runs");
+  const std::string output = "runs/o_\xe9 #1: \xc3\xa9";
+
+  const Outcome first = run(output, {}, 2);
+  fs::remove(result(output));
+  const Outcome resumed = run_program(
+      scratch_.path(), {"run", (scratch_ / output / "config.resolved.yaml").string(), "--resume"});
+
+  EXPECT_EQ(first.exit_code, 0) << first.error;
+  EXPECT_EQ(resumed.exit_code, 0) << resumed.error;
+  EXPECT_TRUE(fs::exists(result(output)));
+  EXPECT_EQ(std::distance(fs::directory_iterator(scratch_ / "runs"), fs::directory_iterator()), 1);
+  EXPECT_THAT(contents_of(result(output)).at("uns/stamarker/provenance/output"),
+              HasSubstr("runs/o_\\xe9 #1: \xc3\xa9"));
+}
+
 TEST_F(Pipeline, FinishedRunIsLeftAlone) {
   ASSERT_EQ(run("run").exit_code, 0);
   const auto written = fs::last_write_time(result("run"));

@@ -11,6 +11,7 @@
 #include "app/config/config_fields.hpp"
 #include "app/config/config_value.hpp"
 #include "app/config/legacy_keys.hpp"
+#include "app/config/yaml_document.hpp"
 
 namespace stamarker {
 namespace {
@@ -53,27 +54,30 @@ void flatten(const YAML::Node& map, const std::string& prefix, const std::string
 std::vector<Entry> entries_of(const std::string& text, const std::string& name) {
   std::vector<Entry> entries;
   try {
-    const YAML::Node root = YAML::Load(text);
+    const YAML::Node root = yaml::load(text);
     if (root.IsNull()) return entries;
     if (!root.IsMap())
       throw InputError(name + ": not a configuration (expected `key: value` lines)");
     flatten(root, "", name, entries);
-  } catch (const YAML::Exception& error) {
-    throw InputError(
-        fmt::format("{}:{}: not valid YAML ({})", name, error.mark.line + 1, error.msg));
+  } catch (const yaml::Problem& problem) {
+    throw InputError(fmt::format("{}:{}: {}", name, problem.line, problem.what()));
   }
   return entries;
 }
 
+/// A text is taken as it stands, byte for byte; any other value is read as YAML.
 Entry entry_of_setting(const std::string& setting) {
   const std::size_t equals = setting.find('=');
   if (equals == std::string::npos || equals == 0)
     throw InputError(
         fmt::format("--set {} (expected key=value, such as autoencoder.epochs=500)", setting));
+  const std::string key = setting.substr(0, equals), value = setting.substr(equals + 1);
+  const Field* field = find_field(key);
+  if (field != nullptr && field->is_text) return {key, YAML::Node(value), "--set"};
   try {
-    return {setting.substr(0, equals), YAML::Load(setting.substr(equals + 1)), "--set"};
-  } catch (const YAML::Exception& error) {
-    throw InputError(fmt::format("--set {} (the value is not valid YAML: {})", setting, error.msg));
+    return {key, yaml::load(value), "--set"};
+  } catch (const yaml::Problem& problem) {
+    throw InputError(fmt::format("--set {} (the value is {})", setting, problem.what()));
   }
 }
 
@@ -139,18 +143,26 @@ bool is_text(const std::string& bytes) {
 }
 
 std::string text_of(const std::string& file) {
+  constexpr std::size_t shown_first = 512, most = 1 << 20;
   std::ifstream in(file);
-  std::string start(512, '\0');
-  in.read(start.data(), static_cast<std::streamsize>(start.size()));
-  start.resize(static_cast<std::size_t>(in.gcount()));
-  if (!is_text(start))
+  std::string text(most + 1, '\0');
+  const auto read_up_to = [&](std::size_t begin, std::size_t end) {
+    in.read(text.data() + begin, static_cast<std::streamsize>(end - begin));
+    return begin + static_cast<std::size_t>(in.gcount());
+  };
+  std::size_t n = read_up_to(0, shown_first);
+  if (!is_text(text.substr(0, n)))
     throw InputError(
         fmt::format("{} is no YAML file; expected a configuration, with input.path: FILE", file));
-  if (in.eof()) return start;
-  std::ostringstream rest;
-  if (in && (in.peek(), in.eof() || rest << in.rdbuf())) return start + rest.str();
-  throw InputError(fmt::format("{} (cannot read the configuration: {})", file,
-                               std::generic_category().message(errno)));
+  if (n == shown_first) n = read_up_to(n, text.size());
+  if (n == text.size())
+    throw InputError(fmt::format(
+        "{} is larger than 1 MB; expected a configuration, with input.path: FILE", file));
+  if (!in.eof())
+    throw InputError(fmt::format("{} (cannot read the configuration: {})", file,
+                                 std::generic_category().message(errno)));
+  text.resize(n);
+  return text;
 }
 
 std::vector<Entry> entries_of_settings(const std::vector<std::string>& settings) {

@@ -21,21 +21,32 @@ auto member(Section Config::*section, T Section::*option) {
   return [=](auto& c) -> auto& { return (c.*section).*option; };
 }
 
+/// Whether the option that `Access` leads to is a text.
+template <class Access>
+constexpr bool leads_to_text =
+    std::is_same_v<std::remove_reference_t<std::invoke_result_t<Access, Config&>>, std::string>;
+
 /// A key whose value stands alone.
 template <class Access>
 Field field(std::string key, std::optional<Stage> stage, std::string meaning, Access access) {
-  return {std::move(key), stage, std::move(meaning),
+  return {std::move(key),
+          stage,
+          std::move(meaning),
           [=](Config& c, const YAML::Node& node) { return yaml::read(node, access(c)); },
-          [=](const Config& c) { return yaml::write(access(c)); }};
+          [=](const Config& c) { return yaml::write(access(c)); },
+          leads_to_text<Access>};
 }
 
 /// The same where one word stands for a special value.
 template <class T, class Access>
 Field field(std::string key, std::optional<Stage> stage, std::string meaning,
             yaml::OrWord<T> special, Access access) {
-  return {std::move(key), stage, std::move(meaning),
+  return {std::move(key),
+          stage,
+          std::move(meaning),
           [=](Config& c, const YAML::Node& node) { return yaml::read(node, access(c), special); },
-          [=](const Config& c) { return yaml::write(access(c), special); }};
+          [=](const Config& c) { return yaml::write(access(c), special); },
+          leads_to_text<Access>};
 }
 
 /// The same where one word stands for "no value".
@@ -216,7 +227,9 @@ const std::vector<Field>& config_fields() {
             member(&Config::compute, &ComputeOptions::device)),
       field("compute.precision", Stage::train, "of products on a GPU: fp32 | tf32",
             member(&Config::compute, &ComputeOptions::precision)),
-      field("compute.threads", no_stage, "of a rank; auto: its share of the cores it may use",
+      field("compute.threads", no_stage,
+            "of a rank, at most 4 for each core of the machine or 64; auto: its share of the cores "
+            "it may use",
             yaml::OrWord<int>{"auto", 0}, member(&Config::compute, &ComputeOptions::threads)),
       field("compute.tiles", Stage::train,
             "parts a section is trained in, one after another; auto: by its size",

@@ -19,6 +19,7 @@ struct Field {
   /// Sets the option. Returns what was expected when the value will not do, else an empty string.
   std::function<std::string(Config&, const YAML::Node&)> read;
   std::function<std::string(const Config&)> write;  // as YAML
+  bool is_text = false;                             // any bytes; `--set` takes them as they stand
 };
 
 /// In the order of the printed configuration.

@@ -6,6 +6,9 @@
 #include <cmath>
 #include <string_view>
 
+#include "app/config/yaml_document.hpp"
+#include "base/text.hpp"
+
 namespace stamarker::yaml {
 namespace {
 
@@ -40,6 +43,8 @@ std::string write_number(T value) {
   return text.insert(exponent == std::string::npos ? text.size() : exponent, ".0");
 }
 
+constexpr const char* binary_tag = "tag:yaml.org,2002:binary";
+
 }  // namespace
 
 std::string read(const YAML::Node& node, bool& to) {
@@ -56,7 +61,13 @@ std::string read(const YAML::Node& node, double& to) { return read_number(node, 
 
 std::string read(const YAML::Node& node, std::string& to) {
   if (!node.IsScalar()) return "a text";
-  to = node.Scalar();
+  if (node.Tag() != binary_tag) {
+    to = node.Scalar();
+    return {};
+  }
+  const std::vector<unsigned char> bytes = YAML::DecodeBase64(node.Scalar());
+  if (bytes.empty() && !node.Scalar().empty()) return "a text in base64";
+  to.assign(bytes.begin(), bytes.end());
   return {};
 }
 
@@ -81,9 +92,14 @@ std::string write(float value) { return write_number(value); }
 std::string write(double value) { return write_number(value); }
 
 std::string write(const std::string& value) {
-  YAML::Emitter out;
-  out << YAML::DoubleQuoted << value;
-  return out.c_str();
+  const auto quoted = [](const auto& text) {
+    YAML::Emitter out;
+    out << YAML::DoubleQuoted << text;
+    return std::string(out.c_str());
+  };
+  if (std::string text = quoted(value); yaml::load(text).Scalar() == value) return text;
+  const YAML::Binary bytes(reinterpret_cast<const unsigned char*>(value.data()), value.size());
+  return fmt::format("{}  # {}", quoted(bytes), readable(value));
 }
 
 std::string write(const std::vector<int>& value) {

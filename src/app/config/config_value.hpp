@@ -30,6 +30,7 @@ std::string write(int value);
 std::string write(std::uint32_t value);
 std::string write(float value);   // the shortest text that reads back to the same bits
 std::string write(double value);  // with a decimal point, as YAML 1.1 wants it
+/// Quoted; bytes that are no UTF-8 as `!!binary`, with the readable text as a comment behind it.
 std::string write(const std::string& value);
 std::string write(const std::vector<int>& value);
 

@@ -1,5 +1,6 @@
 #include "app/run/machine.hpp"
 
+#include <fmt/core.h>
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,6 +12,9 @@
 #include <functional>
 #include <string>
 #include <vector>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace stamarker {
 namespace {
@@ -43,6 +47,15 @@ int available_threads(const Comm& world) {
   for (const std::int64_t core : mine)
     share += 1.0 / static_cast<double>(std::ranges::count(all, core));
   return std::max(1, static_cast<int>(share + 1e-9));
+}
+
+void check_threads(const std::string& key, int threads) {
+  constexpr long fewest = 64, times_cores = 4;
+  const long n_cores = std::max(1L, sysconf(_SC_NPROCESSORS_ONLN));
+  const long most = std::max(fewest, times_cores * n_cores);
+  if (threads > most)
+    throw InputError(fmt::format("{} = {} (this machine has {}; give {} at most)", key, threads,
+                                 counted(n_cores, "core"), most));
 }
 
 PeakMemory peak_memory(const Comm& world) {

@@ -221,7 +221,10 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
   if (!request.is_dry_run) watch_for_interruption();
   const ParallelPlan plan(world.rank(), world.size(), config.compute);
   const int n_available = available_threads(world);
-  const int n_threads = config.compute.threads > 0 ? config.compute.threads : n_available;
+  const bool is_given = config.compute.threads > 0;
+  const int n_threads = is_given ? config.compute.threads : n_available;
+  world.together(
+      [&] { check_threads(is_given ? "compute.threads" : "OMP_NUM_THREADS", n_threads); });
   omp_set_num_threads(n_threads);
   const Device device = device_of(world, config.compute, log);
   const BackendOptions backend_options{.precision = config.compute.precision,

@@ -9,6 +9,7 @@
 #include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
 #include "app/version/version.hpp"
+#include "base/text.hpp"
 #include "io/atomic_file.hpp"
 #include "io/result_file.hpp"
 
@@ -79,7 +80,7 @@ RunRecord make_record(const RunContext& run, const ConsensusFile& found, PeakMem
                        {"ranks", fmt::format("{}", run.world.size())},
                        {"threads", fmt::format("{}", run.n_threads)},
                        {"tile_groups", fmt::format("{}", run.config.compute.tile_groups)},
-                       {"output", run.config.output},
+                       {"output", readable(run.config.output)},
                        {"peak_memory", readable_bytes(memory.largest)}};
   return record;
 }
