@@ -1,6 +1,5 @@
 """The Python package of python/: a run from an AnnData, its failures, and what `annotate` adds."""
 
-import os
 import pathlib
 import tempfile
 
@@ -8,38 +7,10 @@ import anndata
 import numpy as np
 import pandas as pd
 import pytest
+import scanpy
 import stamarker
-from support import MPIRUN, PROGRAMS, dense, run
-
-PROGRAM = PROGRAMS.parent / "stamarker"
-DOMAINS = 3
-OPTIONS = {"models": 2, "autoencoder.epochs": 12, "autoencoder.hidden_dims": [16, 8], "classifier.epochs": 5,
-           "prepare.n_top_genes": 60, "prepare.min_cells": 10, "compute.threads": 1}
-
-
-@pytest.fixture(autouse=True)
-def program(monkeypatch):
-    monkeypatch.setenv("STAMARKER", str(PROGRAM))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    path = tmp_path_factory.mktemp("section") / "section.h5ad"
-    done = run(PROGRAM, "simulate", path, "--n-spots", 300, "--n-genes", 400, "--n-domains", DOMAINS)
-    assert done.returncode == 0, done.stderr
-    return anndata.read_h5ad(path)
-
-
-@pytest.fixture(scope="module")
-def result(data):
-    os.environ["STAMARKER"] = str(PROGRAM)
-    return stamarker.run(data, DOMAINS, options=OPTIONS, show=None)
-
-
-def assert_same_findings(mine, theirs):
-    pd.testing.assert_series_equal(mine.obs["stamarker"], theirs.obs["stamarker"])
-    np.testing.assert_array_equal(mine.obsm["X_stamarker"], theirs.obsm["X_stamarker"])
-    np.testing.assert_array_equal(mine.varm["stamarker_score"], theirs.varm["stamarker_score"])
+from package_runs import DOMAINS, OPTIONS, PROGRAM, assert_same_findings, data, program, result  # noqa: F401
+from support import MPIRUN, dense, run
 
 
 def test_result_is_that_of_the_command_line(data, result, tmp_path):
@@ -145,8 +116,6 @@ def test_refusals_are_the_programs_own(data, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="models") as refused:
         stamarker.run(data, DOMAINS, options={"models": 0}, show=None)
     assert "stamarker: error" not in str(refused.value)
-    with pytest.raises(ValueError, match="missing.h5ad"):
-        stamarker.run(tmp_path / "missing.h5ad", DOMAINS, show=None)
     with pytest.raises(ValueError, match="output"):
         stamarker.run(data, DOMAINS, resume=True)
     with pytest.raises(RuntimeError, match="ended with 1"):
@@ -184,6 +153,57 @@ def test_annotate_matches_names(data, result):
     np.testing.assert_array_equal(whole[:, part.var_names].varm["stamarker_score"], part.varm["stamarker_score"])
     assert "stamarker" in whole.uns
     np.testing.assert_array_equal(dense(whole.X), dense(data[order].X))
+
+
+def test_annotate_keeps_rank_genes_groups_of_the_user(data, result):
+    mine = data.copy()
+    mine.uns["rank_genes_groups"] = {"params": {"groupby": "domain"}}
+    stamarker.annotate(mine, result)
+    assert mine.uns["rank_genes_groups"] == {"params": {"groupby": "domain"}}
+    ranked = scanpy.get.rank_genes_groups_df(mine, group="0", key="stamarker_rank_genes_groups")
+    pd.testing.assert_frame_equal(ranked, scanpy.get.rank_genes_groups_df(result, group="0"))
+    assert mine.uns["stamarker_rank_genes_groups"]["params"]["groupby"] == "stamarker"
+    mine.uns["stamarker_rank_genes_groups"]["params"]["groupby"] = "mine"  # a copy
+    assert result.uns["rank_genes_groups"]["params"]["groupby"] == "stamarker"
+
+
+def all_keys(data):
+    return {f"{part}/{key}" for part in ("obs", "obsm", "var", "varm", "uns", "layers", "obsp") for key in getattr(data, part)}
+
+
+def test_annotate_again_removes_what_the_earlier_call_left(data, result):
+    mine = data.copy()
+    before = all_keys(mine)
+    two = stamarker.run(data, 2, options=OPTIONS, show=None)
+    stamarker.annotate(mine, result, key_added="three")
+    kept = all_keys(mine)
+    stamarker.annotate(mine, result)
+    assert "stamarker_svg_2" in mine.var
+    stamarker.annotate(mine, two)
+    assert mine.varm["stamarker_score"].shape == (data.n_vars, 2)
+    added = all_keys(mine) - kept
+    assert added == {"obs/stamarker", "obsm/X_stamarker", "obsm/stamarker_labels", "var/stamarker_svg_0",
+                     "var/stamarker_svg_1", "varm/stamarker_score", "varm/stamarker_score_deviation",
+                     "varm/stamarker_stability", "uns/stamarker", "uns/stamarker_rank_genes_groups"}
+    assert kept - before == {key.replace("stamarker", "three") for key in added} | {"var/three_svg_2"}
+    assert list(mine.obs["three"]) == list(result.obs["stamarker"])
+
+
+def test_annotate_copies_every_key_of_the_program(data, result):
+    mine = data.copy()
+    stamarker.annotate(mine, result)
+    assert {key for key in all_keys(result) if "stamarker" in key} <= all_keys(mine)
+
+
+def test_annotate_refuses_keys_from_elsewhere(data, result):
+    mine = data.copy()
+    mine.obs["leiden"] = mine.obs["domain"]
+    mine.obsm["X_pca"] = mine.obsm["spatial"]
+    before = all_keys(mine)
+    for key, taken in (("leiden", r"obs\['leiden'\]"), ("pca", r"obsm\['X_pca'\]")):
+        with pytest.raises(ValueError, match=taken):
+            stamarker.annotate(mine, result, key_added=key)
+    assert all_keys(mine) == before
 
 
 def test_annotate_refuses_another_section(data, result):
