@@ -1,10 +1,10 @@
 """Starts the program, shows its log, turns its exit codes into exceptions."""
 
 import collections
-import json
 import operator
 import os
 import pathlib
+import re
 import shlex
 import shutil
 import signal
@@ -13,11 +13,12 @@ import tempfile
 
 import anndata
 
-from ._input import as_file
-from ._options import holds, merged, nested, plain
+from ._input import Input
+from ._options import as_yaml, holds, merged, nested, section
 
 INPUT_REFUSED = 2  # exit codes of the program, docs/parallel.md
 INTERRUPTED = 75
+RESULT_LINES = ("result ", "SVGs ")  # the log's last lines, which name files
 
 
 class Interrupted(RuntimeError):
@@ -28,21 +29,23 @@ def run(data, domains, *, output=None, ranks=1, launcher=None, options=None, res
         overwrite=False, show=print):
     """Runs the whole method and returns its result, spots x selected genes.
 
-    data       AnnData with raw counts in X, or the path of a file or folder that the program reads
+    data       AnnData with raw counts in X, or the path of a file or folder that the program reads. Of an AnnData,
+               which stays as it is, only counts, coordinates, sections and names are sent: `annotate` adds the
+               findings to it
     domains    number of spatial domains to find
-    output     run directory, kept, and beside it OUTPUT.input.h5ad if data is an AnnData; without it all is
-               temporary but the result that is returned
-    ranks      MPI ranks, started by `mpirun`; one of them trains a share of the models
+    output     run directory, kept, and next to it OUTPUT.input.h5ad if data is an AnnData; without it everything but
+               the returned result is temporary
+    ranks      MPI ranks, started by `mpirun`, in a container also as root; one of them trains a share of the models
     launcher   what starts the ranks instead, for example "srun -n 8"; `ranks` is then not used
     options    keys of `stamarker config`, for example {"models": 10, "input.layer": "counts"}; sections may be
-               dictionaries
+               dictionaries; None is a key's default
     resume     go on with the unfinished run in `output`, of the same data
     overwrite  replace what `output` holds
     show       is called with each line of the log; None for silence
 
-    Raises ValueError with the program's own line when data or options will not do, Interrupted when
-    the run was ended from outside, RuntimeError for any other failure, FileNotFoundError without a
-    program. An interrupt from the keyboard lets the ranks save first.
+    Raises ValueError with the program's own line when data or options will not do, TypeError for data of another
+    type, Interrupted when the run was ended from outside, RuntimeError for any other failure, FileNotFoundError
+    without the program or without the data. An interrupt from the keyboard lets the ranks save first.
     """
     if resume and output is None:
         raise ValueError("resume=True needs the output of the run to go on with")
@@ -55,14 +58,39 @@ def run(data, domains, *, output=None, ranks=1, launcher=None, options=None, res
     command = [*_launch(ranks, launcher), _program(), "run"]
     with tempfile.TemporaryDirectory(prefix="stamarker-", ignore_cleanup_errors=True) as scratch:
         scratch = pathlib.Path(scratch)
-        where = scratch / "run" if output is None else pathlib.Path(output)
-        settings = merged(settings, nested({"input.path": str(as_file(data, where, overwrite)),
-                                            "output": str(where), "domains": domains}))
+        where = scratch / "run" if output is None else _directory(output)
+        sent = Input(data, section(settings, "input"), where, overwrite)
+        settings = merged(settings, nested({"input.path": str(sent.path), "output": str(where), "domains": domains}))
         config = scratch / "config.yaml"
-        config.write_text(json.dumps(settings, default=plain))  # JSON is YAML
+        config.write_text(as_yaml(settings), "utf-8")
         command += [str(config), *["--resume"] * resume, *["--overwrite"] * overwrite]
-        _call(command, show or (lambda line: None))
-        return anndata.read_h5ad(where / "result.h5ad")
+
+        def show_named(line):
+            if show is not None and not (output is None and line.startswith(RESULT_LINES)):
+                show(sent.named(line))
+
+        try:
+            _call(command, show_named)
+        except (RuntimeError, ValueError) as failure:
+            raise type(failure)(sent.named(str(failure))) from None
+        result = anndata.read_h5ad(where / "result.h5ad")
+    if output is None:
+        _forget(result.uns["stamarker"], scratch)
+    return result
+
+
+def _directory(output):
+    """The run directory by an absolute path, so that it has a name; links stay as they are."""
+    where = pathlib.Path(os.path.abspath(output))
+    if not os.fspath(output) or not where.name:
+        raise ValueError(f"output = {os.fspath(output)!r} (name a folder for the run)")
+    return where
+
+
+def _forget(run, scratch):
+    """Takes the paths of a temporary run out of `uns/stamarker`: what they name is deleted."""
+    run["provenance"]["output"] = ""
+    run["config"] = re.sub(f'"{re.escape(str(scratch))}[^"]*"', '""', str(run["config"]))
 
 
 def _program():
@@ -79,13 +107,20 @@ def _launch(ranks, launcher):
     return [] if ranks == 1 else ["mpirun", "-n", str(ranks)]
 
 
+def _environment():
+    """Ours. Root in a container needs no leave of Open MPI: its mpirun would refuse with a page of text."""
+    if os.geteuid() != 0:
+        return dict(os.environ)
+    return {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"} | os.environ
+
+
 def _start(command):
     """The ranks as a process whose output, both streams, is a pipe.
 
     It has a session to itself: an interrupt from the keyboard reaches the ranks through us alone.
     """
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                            start_new_session=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+                            errors="backslashreplace", env=_environment(), start_new_session=True)
 
 
 def _call(command, show):
