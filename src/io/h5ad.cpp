@@ -194,6 +194,7 @@ Loaded load_h5ad(const InputOptions& options, Part part) {
   data.spot_names = known.obs.index;
   data.gene_names = known.var.index;
   data.coordinates = read_coordinates(file, options, data.spot_names.size());
+  loaded.positions = "obsm/" + options.spatial_key;
   read_sections(known.obs, options, data);
   if (part == Part::everything) data.counts = anndata::read_matrix(file, places.matrix);
   const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, places.matrix);

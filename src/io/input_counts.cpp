@@ -16,10 +16,10 @@ InputCounts::InputCounts(const Comm& comm, InputOptions options)
   comm_.on_root([&] {
     input::Loaded loaded = input::load(options_, input::Part::tables);
     tables_ = std::move(loaded.data);
-    n_renamed_genes_ = loaded.n_renamed_genes;
+    positions_ = std::move(loaded.positions);
+    warnings_ = std::move(loaded.warnings);
     is_h5ad = is_anndata_file(options_.path) ? 1 : 0;
-    const std::string positions = is_h5ad == 1 ? "obsm/" + options_.spatial_key : "coordinates";
-    check_tables(tables_, source(), options_.path + ": " + positions);
+    check_tables(tables_, source(), is_h5ad == 1 ? options_.path + ": " + positions_ : positions_);
   });
   std::int64_t sizes[] = {is_h5ad, static_cast<std::int64_t>(tables_.spot_names.size()),
                           static_cast<std::int64_t>(tables_.gene_names.size())};

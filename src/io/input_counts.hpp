@@ -22,8 +22,10 @@ class InputCounts : public SharedCounts {
 
   /// Names, positions and sections, on rank 0; empty elsewhere.
   const Dataset& tables() const { return tables_; }
-  /// Of genes, on rank 0: those whose name stood before them, see read_input.
-  int n_renamed_genes() const { return n_renamed_genes_; }
+  /// On rank 0: the table that the coordinates were read from, a file or a name in the .h5ad.
+  const std::string& positions() const { return positions_; }
+  /// On rank 0: what reading changed, such as names of genes (see read_input), a line each.
+  const std::vector<std::string>& warnings() const { return warnings_; }
   int n_sections() const { return static_cast<int>(tables_.section_names.size()); }
 
   int n_spots() const override { return n_spots_; }
@@ -45,7 +47,9 @@ class InputCounts : public SharedCounts {
   const Comm& comm_;
   InputOptions options_;
   Dataset tables_;
-  int n_spots_ = 0, n_genes_ = 0, n_renamed_genes_ = 0;
+  std::string positions_;
+  std::vector<std::string> warnings_;
+  int n_spots_ = 0, n_genes_ = 0;
   mutable std::mutex one_at_a_time_;         // for HDF5, which is not made for threads
   std::optional<h5::File> file_;             // of an .h5ad
   std::optional<anndata::MatrixRows> rows_;  // likewise

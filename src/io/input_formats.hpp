@@ -18,7 +18,8 @@ enum class Part { everything, tables, annotations };
 struct Loaded {
   Dataset data;
   Annotations annotations;
-  int n_renamed_genes = 0;  // whose name stood before them, see read_input
+  std::string positions;              // the table of them: a file, or a name in the .h5ad
+  std::vector<std::string> warnings;  // what was changed or matched on the way, a line each
 };
 
 Loaded load_h5ad(const InputOptions& options, Part part);                   // h5ad.cpp
@@ -50,11 +51,15 @@ struct Source {
 /// Throws InputError: missing, or nothing in it that can be read.
 Source find_source(const std::string& path);  // read_input.cpp
 
-/// Space Ranger's table of positions for a matrix in the folder `near`: in near/spatial,
-/// near/../spatial or near itself. Empty if there is none.
-std::filesystem::path find_tissue_positions(const std::filesystem::path& near);
+/// Space Ranger's table of positions for a matrix, a file or a folder of Matrix Market files: in
+/// `spatial` beside the file or in the folder, or there itself; and in `spatial` beside a folder
+/// that Space Ranger names (filtered_ or raw_feature_bc_matrix). Parents are those of the path as
+/// written: no symbolic link is followed to find one. Empty if there is none.
+std::filesystem::path find_tissue_positions(const std::filesystem::path& matrix);
 /// The same. Throws InputError if there is none.
-std::filesystem::path tissue_positions(const std::filesystem::path& near);
+std::filesystem::path tissue_positions(const std::filesystem::path& matrix);
+/// What to say where there is none.
+std::string without_positions(const std::filesystem::path& matrix);
 
 /// Gives a 10x matrix its places: rows of the tissue positions are matched by barcode, spots
 /// outside the tissue are dropped (by `data` and `annotations` alike), array_row and array_col are

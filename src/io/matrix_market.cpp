@@ -47,11 +47,7 @@ Files files_in(const fs::path& folder) {
   for (const char* name : {"coordinates.csv", "coordinates.tsv"})
     if (files.coordinates.empty()) files.coordinates = plain_or_gzip(folder, name);
   if (files.coordinates.empty())
-    throw InputError(
-        folder.string() +
-        " tells no places: neither spatial/tissue_positions.csv (or "
-        "tissue_positions_list.csv) there or one folder up, nor coordinates.csv (name, "
-        "x, y)");
+    throw InputError(without_positions(folder) + ", nor coordinates.csv (name, x, y)");
   return files;
 }
 
@@ -227,6 +223,7 @@ Loaded load_matrix_market(const fs::path& folder, Part part) {
     add_tissue_positions(files.tissue_positions, part, loaded);
   } else if (part != Part::annotations) {
     add_coordinates(files.coordinates, loaded.data);
+    loaded.positions = files.coordinates.string();
     loaded.data.section.assign(obs.index.size(), 0);
     loaded.data.section_names = {"section"};
   }

@@ -108,7 +108,11 @@ input::Loaded load_any(const InputOptions& options, input::Part part) {
                              ? input::load_tenx_h5(source.path, part)
                              : input::load_matrix_market(source.path, part);
   refuse_repeated_barcodes(loaded.annotations.obs.index, source.path);
-  loaded.n_renamed_genes = make_unique(loaded.annotations.var.index);
+  if (const int n_renamed = make_unique(loaded.annotations.var.index); n_renamed > 0)
+    loaded.warnings.push_back(
+        fmt::format("{} genes have a name that stood before; they are now NAME-1, NAME-2, ... "
+                    "(their ids: var/gene_ids)",
+                    n_renamed));
   if (part != input::Part::annotations) loaded.data.gene_names = loaded.annotations.var.index;
   return loaded;
 }

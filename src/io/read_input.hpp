@@ -23,10 +23,11 @@ struct InputOptions {
 /// - an AnnData file (specification 0.1.0, and what older versions of anndata wrote): CSR, CSC or
 ///   dense counts of any number type;
 /// - a 10x Genomics matrix, version 3 (group `matrix`) or 2 (one group, named by the genome), with
-///   spatial/tissue_positions.csv or tissue_positions_list.csv beside it or one folder up;
-/// - a folder: Space Ranger's `outs` (the .h5 above, or filtered_feature_bc_matrix/), or Matrix
-///   Market files matrix.mtx, barcodes.tsv, features.tsv or genes.tsv (each also .gz) with
-///   spatial/ as above or a table `coordinates.csv` or `.tsv`: name, x, y and perhaps z.
+///   spatial/tissue_positions.csv or tissue_positions_list.csv beside it;
+/// - a folder: Space Ranger's `outs` (the .h5 above, or filtered_feature_bc_matrix/ beside
+///   spatial/), or Matrix Market files matrix.mtx, barcodes.tsv, features.tsv or genes.tsv (each
+///   also .gz) with spatial/ in the folder or a table `coordinates.csv` or `.tsv`: name, x, y and
+///   perhaps z.
 ///
 /// Of 10x data only "Gene Expression" features and spots with in_tissue = 1 are read, and the
 /// coordinates are (pxl_col_in_fullres, pxl_row_in_fullres), as scanpy.read_visium orders them.

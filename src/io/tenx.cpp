@@ -38,7 +38,7 @@ InputShape tenx_shape(const std::filesystem::path& file_path) {
 }
 
 std::vector<std::filesystem::path> tenx_files(const std::filesystem::path& file) {
-  return {file, tissue_positions(file.parent_path())};
+  return {file, tissue_positions(file)};
 }
 
 Loaded load_tenx_h5(const std::filesystem::path& file_path, Part part) {
@@ -77,7 +77,7 @@ Loaded load_tenx_h5(const std::filesystem::path& file_path, Part part) {
     loaded.data.gene_names = var.index;
   }
   keep_gene_expression(part, loaded);
-  add_tissue_positions(tissue_positions(file_path.parent_path()), part, loaded);
+  add_tissue_positions(tissue_positions(file_path), part, loaded);
   return loaded;
 }
 

@@ -53,27 +53,57 @@ std::unordered_map<std::string, Position> read_positions(const fs::path& path) {
   return positions;
 }
 
+/// The folder of the matrix, as the path is written.
+fs::path folder_of(const fs::path& matrix) {
+  if (!fs::is_directory(matrix)) return matrix.parent_path();
+  fs::path folder = matrix;
+  while (folder.has_relative_path() && (folder.filename().empty() || folder.filename() == "."))
+    folder = folder.parent_path();
+  return folder;
+}
+
+/// Where the table may stand, the first of these first.
+std::vector<fs::path> folders_of_positions(const fs::path& matrix) {
+  const fs::path folder = folder_of(matrix);
+  std::vector<fs::path> folders{folder / "spatial", folder};
+  for (const char* name : {"filtered_feature_bc_matrix", "raw_feature_bc_matrix"})
+    if (fs::is_directory(matrix) && folder.filename() == name)
+      folders.push_back(folder.parent_path() / "spatial");
+  return folders;
+}
+
 }  // namespace
 
-fs::path find_tissue_positions(const fs::path& near) {
-  for (const fs::path& folder : {near / "spatial", near / ".." / "spatial", near})
+fs::path find_tissue_positions(const fs::path& matrix) {
+  for (const fs::path& folder : folders_of_positions(matrix))
     for (const char* name : {"tissue_positions.csv", "tissue_positions_list.csv"})
       if (fs::path path = plain_or_gzip(folder, name); !path.empty()) return path;
   return {};
 }
 
-fs::path tissue_positions(const fs::path& near) {
-  fs::path path = find_tissue_positions(near);
-  if (!path.empty()) return path;
-  const bool is_parquet = fs::exists(near / "spatial" / "tissue_positions.parquet") ||
-                          fs::exists(near / ".." / "spatial" / "tissue_positions.parquet");
-  throw InputError(fmt::format(
-      "{}: no spatial/tissue_positions.csv or tissue_positions_list.csv there or one folder up{}",
-      near.string(), is_parquet ? " (a .parquet is there: convert it to .csv)" : ""));
+fs::path tissue_positions(const fs::path& matrix) {
+  fs::path path = find_tissue_positions(matrix);
+  if (path.empty()) throw InputError(without_positions(matrix));
+  return path;
+}
+
+std::string without_positions(const fs::path& matrix) {
+  std::string text =
+      matrix.string() + ": no spatial/tissue_positions.csv or tissue_positions_list.csv there";
+  for (const fs::path& folder : folders_of_positions(matrix))
+    if (fs::exists(folder / "tissue_positions.parquet"))
+      return text + " (a .parquet is there: convert it to .csv)";
+  const fs::path folder = folder_of(matrix);
+  const fs::path above = (folder.empty() ? ".." : folder.parent_path()) / "spatial";
+  if (fs::is_directory(above))
+    text += fmt::format(" ({} may be another section's; if it is not, link it as {})",
+                        above.string(), (folder / "spatial").string());
+  return text;
 }
 
 void add_tissue_positions(const fs::path& path, Part part, Loaded& loaded) {
   const auto positions = read_positions(path);
+  loaded.positions = path.string();
   Frame& obs = loaded.annotations.obs;
   std::vector<std::int32_t> kept;
   std::vector<std::int64_t> in_tissue, array_row, array_col;
@@ -95,7 +125,12 @@ void add_tissue_positions(const fs::path& path, Part part, Loaded& loaded) {
   }
   if (kept.empty()) throw InputError(path.string() + ": no spot of the matrix is in_tissue");
   const bool drops = kept.size() < obs.index.size();
-  if (drops) obs = rows_of(obs, kept);
+  if (drops) {
+    loaded.warnings.push_back(
+        fmt::format("{} of {} spots of the matrix are left out: not in_tissue by {}",
+                    obs.index.size() - kept.size(), obs.index.size(), path.string()));
+    obs = rows_of(obs, kept);
+  }
   obs.set({"in_tissue", std::move(in_tissue)});
   obs.set({"array_row", std::move(array_row)});
   obs.set({"array_col", std::move(array_col)});

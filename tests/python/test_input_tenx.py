@@ -11,7 +11,7 @@ import pytest
 import scanpy as sc
 import scipy.io
 import scipy.sparse
-from support import dense, dump, refusal
+from support import PROGRAMS, dense, dump, refusal, run
 
 N_SPOTS, N_GENES = 40, 25
 
@@ -219,7 +219,7 @@ def test_refuses_barcodes_that_occur_twice_unless_outside_the_tissue(tmp_path, m
     parts = make()
     twice = parts[1][7]
     parts[1][30] = twice
-    source = tmp_path / ("in" if market else "in.h5")
+    source = tmp_path / ("filtered_feature_bc_matrix" if market else "in.h5")
     (write_market if market else write_v3)(source, *parts)
     each_once = list(dict.fromkeys(parts[1]))
     write_positions(tmp_path / "spatial", each_once, True)
@@ -229,3 +229,75 @@ def test_refuses_barcodes_that_occur_twice_unless_outside_the_tissue(tmp_path, m
     write_positions(tmp_path / "spatial", each_once, True, lambda i: int(i != 7))
     mine, _ = dump(source, tmp_path)
     assert mine.n_obs == N_SPOTS - 2
+
+
+def prepare(source, tmp_path):
+    (tmp_path / "run.yaml").write_text(f"input: {{path: {source}}}\noutput: {tmp_path / 'run'}\ndomains: 2\n"
+                                       "prepare: {min_cells: 1}\ncompute: {threads: 1}\n")
+    done = run(PROGRAMS.parent / "stamarker", "prepare", tmp_path / "run.yaml", "--overwrite")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def places_read(source, tmp_path):
+    """The line of the log that names the table of positions."""
+    done = prepare(source, tmp_path)
+    logged = (tmp_path / "run" / "run.log").read_text()
+    lines = [line.split("positions  ")[1] for line in done.stdout.splitlines() if line.startswith("positions  ")]
+    assert len(lines) == 1 and f"positions  {lines[0]}\n" in logged
+    return lines[0]
+
+
+def test_takes_the_positions_beside_the_path_as_written_not_beside_the_target_of_a_link(tmp_path):
+    parts = make()
+    outs, store = tmp_path / "outs", tmp_path / "store"
+    write_market(store / "filtered_feature_bc_matrix", *parts)
+    outs.mkdir()
+    (outs / "filtered_feature_bc_matrix").symlink_to(store / "filtered_feature_bc_matrix")
+    write_positions(outs / "spatial", parts[1], True)
+    write_positions(store / "spatial", parts[1][::-1], True)  # of another section
+
+    for source in (outs, outs / "filtered_feature_bc_matrix", f"{outs}/filtered_feature_bc_matrix/."):
+        mine, _ = dump(source, tmp_path)
+        assert list(mine.obs["array_col"]) == [i % 7 for i in range(N_SPOTS)]
+        assert places_read(source, tmp_path) == str(outs / "spatial" / "tissue_positions.csv")
+
+    mine, _ = dump(store / "filtered_feature_bc_matrix", tmp_path)
+    assert list(mine.obs["array_col"]) == [i % 7 for i in range(N_SPOTS)][::-1]
+
+
+@pytest.mark.parametrize("market", [True, False])
+def test_does_not_climb_to_the_positions_of_another_section(tmp_path, market):
+    parts = make()
+    folder = tmp_path / "sample"
+    folder.mkdir()
+    source = folder if market else folder / "sample.h5"
+    (write_market if market else write_v3)(source, *parts)
+    write_positions(tmp_path / "spatial", parts[1], True)
+    refused = refusal(source, tmp_path)
+    assert f"{source}: no spatial/tissue_positions.csv" in refused
+    assert f"({tmp_path}/spatial may be another section's; if it is not, link it as {folder}/spatial)" in refused
+
+    (folder / "spatial").symlink_to(tmp_path / "spatial")
+    assert places_read(source, tmp_path) == str(folder / "spatial" / "tissue_positions.csv")
+
+
+def test_logs_a_plain_table_of_coordinates_and_those_of_an_anndata_file(tmp_path):
+    write_market(tmp_path / "in", *make())
+    table = "".join(f"AAAC{i:04d}-1,{i % 6},{i // 6}\n" for i in range(N_SPOTS))
+    (tmp_path / "in" / "coordinates.csv").write_text(table)
+    assert places_read(tmp_path / "in", tmp_path) == str(tmp_path / "in" / "coordinates.csv")
+
+    mine, _ = dump(tmp_path / "in", tmp_path)
+    mine.write_h5ad(tmp_path / "section.h5ad")
+    assert places_read(tmp_path / "section.h5ad", tmp_path) == "obsm/spatial"
+
+
+def test_tells_how_many_spots_are_left_out_as_outside_the_tissue(tmp_path):
+    parts = make()
+    write_market(tmp_path / "in", *parts)
+    write_positions(tmp_path / "in" / "spatial", parts[1], True, lambda i: int(i % 4 != 0))
+    assert "10 of 40 spots of the matrix are left out: not in_tissue by " in prepare(tmp_path / "in", tmp_path).stderr
+
+    write_positions(tmp_path / "in" / "spatial", parts[1], True)
+    assert "left out" not in prepare(tmp_path / "in", tmp_path).stderr

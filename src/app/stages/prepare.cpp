@@ -53,11 +53,8 @@ void describe(const Config& config, const InputCounts& input, const PreparedData
   log.info(fmt::format("input      {}: {} spots x {} genes{}", config.input.path, input.n_spots(),
                        input.n_genes(),
                        n_sections > 1 ? fmt::format(" in {} sections", n_sections) : ""));
-  if (input.n_renamed_genes() > 0)
-    log.warn(
-        fmt::format("{} genes have a name that stood before; they are now NAME-1, NAME-2, ... "
-                    "(their ids: var/gene_ids)",
-                    input.n_renamed_genes()));
+  log.info("positions  " + input.positions());
+  for (const std::string& warning : input.warnings()) log.warn(warning);
   log.info(fmt::format("prepared   {} spots x {} genes, {:.1f} % non-zero", data.n_spots(),
                        data.n_genes(),
                        100 * static_cast<double>(n_entries) / data.n_spots() / data.n_genes()));
