@@ -3,6 +3,7 @@
 A part that was not measured keeps its table. Each table says the commit and the machine. A processor without AVX-512
 has tables of its own, those whose mark ends with _avx2.
 """
+import argparse
 import json
 import pathlib
 import platform
@@ -113,6 +114,7 @@ def growth(read):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     page = PAGE.read_text()
     parts = {"operations": operations, "growth": growth, "ratios": ratios, "consensus": ratios,
              "prepare": prepare, "prepare_gzip": prepare, "mclust": mclust, "pipeline": pipeline}

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 
-import accuracy_report
+import build_venv
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -125,6 +125,9 @@ def run_one(arguments: argparse.Namespace, section: str, configuration: str, n_d
 
 def main() -> int:
     arguments = parse_arguments()
+    build_venv.enter()
+    import accuracy_report  # which needs its packages
+
     n_classes = classes_of_sections(arguments.shared)
     names = list(CONFIGURATIONS)
     failed = False

@@ -3,6 +3,7 @@
 
 Down only, and only along ALLOWED; <mpi.h> in comm/ and io/, <hdf5.h> in io/, CUDA under kernels/cuda/.
 """
+import argparse
 import pathlib
 import re
 import sys
@@ -60,8 +61,9 @@ def violations(root: pathlib.Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    root = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parents[1])
-    problems = violations(root)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("root", nargs="?", type=pathlib.Path, default=pathlib.Path(__file__).parents[1])
+    problems = violations(parser.parse_args().root)
     for problem in problems:
         print(problem)
     sys.exit(1 if problems else 0)

@@ -26,8 +26,7 @@ import subprocess
 import sys
 from typing import NamedTuple
 
-import numpy as np
-from scipy.optimize import nnls
+import build_venv
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PROGRAM = ROOT / "build/release/stamarker"
@@ -123,6 +122,9 @@ def efficiency(case, best):
 
 def fit(best, size):
     """Seconds: a, b, u, sum by t, s, p of the model above; none is negative."""
+    import numpy as np  # of build/venv
+    from scipy.optimize import nnls
+
     with_sum = sorted({case.n_tile_ranks for case in best if case.n_tile_ranks > 1})
     rows, values = [], []
     for case, seconds in best.items():
@@ -224,7 +226,7 @@ def plot(folder, best, predictions):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="scripts/scaling", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a small section: minutes, for trying the script")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "runs/scaling")
     parser.add_argument("--ranks", type=int, nargs="+", help="default: 1, 2, 4, ... up to the cores")
@@ -235,6 +237,7 @@ def main():
     parser.add_argument("--latency", type=float, default=5e-6, help="seconds of a message between ranks, assumed")
     parser.add_argument("--bandwidth", type=float, default=10e9, help="bytes a second of a rank's link, assumed")
     arguments = parser.parse_args()
+    build_venv.enter()
     if not PROGRAM.exists():
         sys.exit(f"scaling: {PROGRAM} is missing; run scripts/build")
     n_cores = len(os.sched_getaffinity(0))

@@ -3,6 +3,7 @@
 mpirun starts in the first namespace and reaches the second by a launch agent in place of ssh. The result
 has the bits of the same run without namespaces, and the cable's counter shows that ranks talked through it.
 """
+import argparse
 import json
 import subprocess
 
@@ -55,6 +56,7 @@ def bytes_through_cable() -> int:
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     enter_own_namespaces("namespaces", ("nsenter", "hostname"), "hostname", "to make networks", "--uts")
     host = SecondHost()
     with Section() as section:

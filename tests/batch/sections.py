@@ -1,4 +1,5 @@
 """What scripts/slurm/sections.sbatch makes of a list of sections, task by task; no Slurm is needed."""
+import argparse
 import os
 import pathlib
 import subprocess
@@ -34,6 +35,7 @@ def expect_refused(number, lines, message):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     expect_run(1, "a/left.h5ad\nright.h5ad 5", "--set input.path=a/left.h5ad --set output=runs/left")
     expect_run(2, "a/left.h5ad\nright.h5ad 5",
                "--set input.path=right.h5ad --set output=runs/right --set domains=5")

@@ -4,6 +4,7 @@ One node, two nodes, an array, `scontrol requeue` in the middle, a time limit, m
 cancelled job: each ends with the bits of a run without Slurm. Network, processes and mounts belong to the
 test alone: nothing outside is seen or reached, and nothing stays.
 """
+import argparse
 import os
 import pathlib
 import re
@@ -218,6 +219,7 @@ def run_array(slurm, section):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     enter_own_namespaces("Slurm", ("munged", "slurmctld", "slurmd", "sbatch", "srun"), "slurm-wlm munge",
                          "to start its daemons in namespaces of their own")
     # Loopback, and one address more: without it getaddrinfo finds no network at all.
