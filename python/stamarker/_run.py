@@ -60,10 +60,12 @@ def run(data, domains, *, output=None, ranks=1, launcher=None, options=None, res
         scratch = pathlib.Path(scratch)
         where = scratch / "run" if output is None else _directory(output)
         sent = Input(data, section(settings, "input"), where, overwrite)
-        settings = merged(settings, nested({"input.path": str(sent.path), "output": str(where), "domains": domains}))
+        settings = merged(settings, nested({"domains": domains}))
         config = scratch / "config.yaml"
         config.write_text(as_yaml(settings), "utf-8")
-        command += [str(config), *["--resume"] * resume, *["--overwrite"] * overwrite]
+        # Paths are bytes, which YAML does not take: settings do.
+        command += [str(config), "--set", f"input.path={sent.path}", "--set", f"output={where}",
+                    *["--resume"] * resume, *["--overwrite"] * overwrite]
 
         def show_named(line):
             if show is not None and not (output is None and line.startswith(RESULT_LINES)):
@@ -71,6 +73,10 @@ def run(data, domains, *, output=None, ranks=1, launcher=None, options=None, res
 
         try:
             _call(command, show_named)
+        except Interrupted:
+            if output is not None:
+                raise
+            raise Interrupted("the run was interrupted and kept nothing; with an output, resume=True goes on") from None
         except (RuntimeError, ValueError) as failure:
             raise type(failure)(sent.named(str(failure))) from None
         result = anndata.read_h5ad(where / "result.h5ad")

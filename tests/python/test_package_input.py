@@ -141,7 +141,7 @@ def test_none_is_the_default_of_an_option(data, result):
     assert_same_findings(run(data, options=nothing), result)
 
 
-@pytest.mark.parametrize("name", ["\U0001F52C run", "µ run #1", "a: [b] \"c\" 'd' \\ \u2028"])
+@pytest.mark.parametrize("name", ["\U0001F52C run", "µ run #1", "a: [b, c] \"c\" 'd' \\ \u2028", os.fsdecode(b"o_\xe9")])
 def test_paths_of_any_letters(data, result, tmp_path, name):
     assert_same_findings(run(data, output=tmp_path / name), result)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, f"{name}.input.h5ad"])
