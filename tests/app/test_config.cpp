@@ -257,6 +257,30 @@ TEST(Config, UnknownKeyNamesFileLineAndNearestKey) {
   EXPECT_THAT(error_of(minimal + "domain: 5\n"), HasSubstr("did you mean domains?"));
 }
 
+TEST(Config, SuggestionIsWithinAThirdOfTheWordOrHasItsWords) {
+  for (const auto& [unknown, meant] : std::vector<std::pair<std::string, std::string>>{
+           {"prepare.ntop", "prepare.n_top_genes"},
+           {"prepare.top_genes", "prepare.n_top_genes"},
+           {"prepare.nTopGenes", "prepare.n_top_genes"},
+           {"prepare_min_cells", "prepare.min_cells"},
+           {"prepare.cutoff", "prepare.k_cutoff"},
+           {"classifier.epoch", "classifier.epochs"},
+           {"classifier.ephocs", "classifier.epochs"},
+           {"clustering.epochs", "autoencoder.epochs"},
+           {"autoencoder.hidden", "autoencoder.hidden_dims"},
+           {"outptu", "output"},
+           {"input.pth", "input.path"},
+           {"autoencoder.xyz", ""},
+           {"prepare.nto", ""},
+           {"prepare", ""},
+           {"lr", ""},
+           {"", ""},
+           {"a.", ""}})
+    EXPECT_EQ(nearest_key(unknown), meant) << unknown;
+  EXPECT_THAT(error_of("colour: 5\n"),
+              StartsWith("run.yaml:1: unknown key colour (`stamarker config` lists all)"));
+}
+
 TEST(Config, WrongTypeNamesFileLineKeyValueAndWhatIsExpected) {
   EXPECT_THAT(error_of("models: twenty"),
               StartsWith("run.yaml:1: models = twenty (expected a whole number)"));

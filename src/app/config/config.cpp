@@ -85,10 +85,12 @@ Entry entry_of_setting(const std::string& setting) {
 std::optional<Entry> modern(const Entry& entry, std::vector<std::string>& warnings) {
   if (find_field(entry.key) != nullptr) return entry;
   const LegacyKey* legacy = find_legacy_key(entry.key);
-  if (legacy == nullptr)
-    throw InputError(
-        fmt::format("{}: unknown key {} (did you mean {}? `stamarker config` lists all)",
-                    entry.where, entry.key, nearest_key(entry.key)));
+  if (legacy == nullptr) {
+    const std::string meant = nearest_key(entry.key);
+    throw InputError(fmt::format("{}: unknown key {} ({}`stamarker config` lists all)", entry.where,
+                                 entry.key,
+                                 meant.empty() ? "" : fmt::format("did you mean {}? ", meant)));
+  }
   if (!legacy->now.empty()) return Entry{legacy->now, entry.value, entry.where};
   if (legacy->allowed.empty())
     warnings.push_back(

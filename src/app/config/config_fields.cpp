@@ -1,8 +1,10 @@
 #include "app/config/config_fields.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <limits>
 #include <numeric>
+#include <string_view>
 
 #include "app/config/config_value.hpp"
 
@@ -104,6 +106,39 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 }
 
 std::string last_part(const std::string& key) { return key.substr(key.rfind('.') + 1); }
+
+std::string section_of(const std::string& key) {
+  const std::size_t dot = key.rfind('.');
+  return dot == std::string::npos ? "" : key.substr(0, dot);
+}
+
+/// Without `_` and `.`, in lower case: N_topGenes as ntopgenes.
+std::string squeezed(std::string_view text) {
+  std::string letters;
+  for (const char c : text)
+    if (c != '_' && c != '.') letters += static_cast<char>(std::tolower(c));
+  return letters;
+}
+
+/// Whether `word` is some words of `key` in a row, at least one of them of its last part: ntop and
+/// top_genes are of prepare.n_top_genes. Single letters are not enough.
+bool is_run_of_words(const std::string& word, const std::string& key) {
+  constexpr std::size_t shortest = 3;
+  const std::string wanted = squeezed(word);
+  if (wanted.size() < shortest) return false;
+  const auto is_start = [&](std::size_t i) {
+    return i == 0 || key[i - 1] == '_' || key[i - 1] == '.';
+  };
+  const auto is_end = [&](std::size_t i) {
+    return i == key.size() || key[i] == '_' || key[i] == '.';
+  };
+  for (std::size_t begin = 0; begin < key.size(); ++begin)
+    for (std::size_t end = std::max(begin, section_of(key).size()) + 1; end <= key.size(); ++end)
+      if (is_start(begin) && is_end(end) &&
+          squeezed(std::string_view(key).substr(begin, end - begin)) == wanted)
+        return true;
+  return false;
+}
 
 }  // namespace
 
@@ -259,17 +294,20 @@ const Field* find_field(const std::string& key) {
 }
 
 std::string nearest_key(const std::string& unknown) {
-  constexpr std::size_t wrong_section = 2;  // counts as this many edits
+  const std::string word = last_part(unknown);
   std::string nearest;
-  std::size_t fewest = std::numeric_limits<std::size_t>::max();
+  auto fewest = std::numeric_limits<std::size_t>::max();
   for (const Field& field : config_fields()) {
-    const std::size_t edits =
-        std::min(edit_distance(unknown, field.key),
-                 edit_distance(last_part(unknown), last_part(field.key)) + wrong_section);
-    if (edits < fewest) {
-      fewest = edits;
-      nearest = field.key;
+    const bool is_in_section = section_of(unknown) == section_of(field.key);
+    std::size_t edits = edit_distance(word, last_part(field.key));
+    if (edits > word.size() / 3) {
+      if (!is_run_of_words(word, field.key)) continue;
+      edits = 1 + word.size() / 3;  // behind every typing error
     }
+    const std::size_t rank = 2 * edits + (is_in_section ? 0 : 1);
+    if (rank >= fewest) continue;
+    fewest = rank;
+    nearest = field.key;
   }
   return nearest;
 }
