@@ -40,8 +40,12 @@ void flush_to_disk(const std::string& path, const std::string& for_path) {
 
 AtomicFile::AtomicFile(std::string path)
     : path_(std::move(path)), partial_(path_ + partial_ending) {
-  std::error_code ignored;
-  std::filesystem::remove(partial_, ignored);
+  std::error_code failure;
+  std::filesystem::remove(partial_, failure);  // of a symbolic link, the link
+  if (failure)
+    throw InputError(
+        fmt::format("{} cannot be written: {} is in the way and cannot be deleted ({})", path_,
+                    partial_, failure.message()));
 }
 
 AtomicFile::~AtomicFile() {

@@ -10,8 +10,9 @@ namespace stamarker {
 /// A file that is whole or absent: it is written as `<path>.partial` and takes its name at the end.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::string path);  // removes what an earlier run left of `<path>.partial`
-  ~AtomicFile();                          // removes `<path>.partial` unless committed
+  /// Removes what an earlier run left of `<path>.partial`. Throws InputError when that fails.
+  explicit AtomicFile(std::string path);
+  ~AtomicFile();  // removes `<path>.partial` unless committed
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 

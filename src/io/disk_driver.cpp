@@ -44,7 +44,7 @@ H5FD_t* open_disk(const char* name, unsigned flags, hid_t access, haddr_t /*most
   if ((flags & H5F_ACC_EXCL) != 0) how |= O_EXCL;
   const auto* options = static_cast<const DiskOptions*>(H5Pget_driver_info(access));
   if (options == nullptr) return nullptr;
-  const int descriptor = ::open(name, how | O_CLOEXEC, 0666);
+  const int descriptor = ::open(name, how | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (descriptor < 0) return nullptr;
   struct stat status {};
   if (fstat(descriptor, &status) != 0) {

@@ -39,6 +39,8 @@ struct BadInput {
   std::vector<std::string> settings;
   std::string message;
   std::function<void(const fs::path& folder)> arrange = [](const fs::path&) {};
+  /// Known before the counts are read: refused by --dry-run too, and before preparation.
+  bool is_early = false;
 
   /// ctest lists the case by its name instead of its bytes.
   friend void PrintTo(const BadInput& input, std::ostream* out) { *out << input.name; }
@@ -61,6 +63,26 @@ BadInput bad_file(const std::string& name, const std::string& message,
             fs::copy_file(folder / "section.h5ad", folder / "bad.h5ad");
             change(folder / "bad.h5ad");
           }};
+}
+
+BadInput early(
+    const std::string& name, const std::vector<std::string>& settings, const std::string& message,
+    const std::function<void(const fs::path& folder)>& arrange = [](const fs::path&) {}) {
+  return {name, settings, message, arrange, true};
+}
+
+/// A path of names of one letter, longer than the system takes.
+std::string long_path() {
+  std::string path = "o";
+  while (path.size() < 4200) path += "/o";
+  return path;
+}
+
+/// A file of the user to which `name` in the run directory leads.
+void link_in_run(const fs::path& folder, const std::string& name) {
+  fs::create_directory(folder / "run");
+  write_text(folder / "notes.txt", "of the user");
+  fs::create_symlink("../notes.txt", folder / "run" / name);
 }
 
 std::vector<BadInput> bad_inputs() {
@@ -130,6 +152,32 @@ std::vector<BadInput> bad_inputs() {
       {"WrongType", {"models=many"}, "expected a whole number"},
       {"UnwritableOutput", {"output=/proc/stamarker_run"}, "output = /proc/stamarker_run"},
       {"OutputIsAFile", {"output=section.h5ad"}, "section.h5ad is a file"},
+      early("OutputIsADanglingLink", {"output=link"}, "link is a symbolic link that leads nowhere",
+            [](const fs::path& folder) { fs::create_symlink("nowhere", folder / "link"); }),
+      early("OutputIsBelowADanglingLink", {"output=link/run"},
+            "link is a symbolic link that leads nowhere",
+            [](const fs::path& folder) { fs::create_symlink("nowhere", folder / "link"); }),
+      early("OutputIsALoopOfLinks", {"output=link"},
+            "link is a symbolic link that leads nowhere: Too many levels of symbolic links",
+            [](const fs::path& folder) { fs::create_symlink("link", folder / "link"); }),
+      early("OutputNameIsTooLong", {"output=" + std::string(256, 'o')},
+            "(a name in it has 256 bytes, the file system takes 255)"),
+      early("OutputPathIsTooLong", {"output=" + long_path()},
+            "(too long: paths of the run's files"),
+      early("FolderOfAStageIsAFile", {}, "run/models is a file; name a folder",
+            [](const fs::path& folder) {
+              fs::create_directory(folder / "run");
+              write_text(folder / "run/models", "x");
+            }),
+      early("LogIsALink", {}, "run/run.log is a symbolic link",
+            [](const fs::path& folder) { link_in_run(folder, "run.log"); }),
+      early("LockIsALink", {}, "run/run.lock is a symbolic link",
+            [](const fs::path& folder) { link_in_run(folder, "run.lock"); }),
+      early("LogIsAPipe", {}, "run/run.log is a pipe or device",
+            [](const fs::path& folder) {
+              fs::create_directory(folder / "run");
+              mkfifo((folder / "run/run.log").c_str(), 0600);
+            }),
       {"RanksThatTileGroupsDoNotDivide", {"compute.tile_groups=2"}, "compute.tile_groups = 2"},
       {"DeviceThatIsNotThere",
        {"compute.device=cuda"},
@@ -228,7 +276,13 @@ TEST_P(BadInputs, GiveOneLineExitCode2AndLeaveNothingOnOneAndThreeRanks) {
 
     expect_refused(outcome, GetParam().message);
     EXPECT_EQ(names_in(scratch.path()), before);
+    EXPECT_TRUE(!GetParam().is_early || outcome.out.find("prepared ") == std::string::npos);
   }
+  if (!GetParam().is_early) return;
+  std::vector<std::string> settings = GetParam().settings;
+  expect_refused(
+      run_program(scratch.path(), with_settings({"run", "run.yaml", "--dry-run"}, settings)),
+      GetParam().message);
 }
 INSTANTIATE_TEST_SUITE_P(Of, BadInputs, ::testing::ValuesIn(bad_inputs()),
                          [](const auto& tested) { return tested.param.name; });

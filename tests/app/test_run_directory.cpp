@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "app/pipeline_fixture.hpp"
+#include "app/run/log.hpp"
 #include "app/run/run_directory.hpp"
 #include "app/run/run_lock.hpp"
 #include "app/run/stage_files.hpp"
@@ -126,6 +127,58 @@ TEST(RunLock, KeepsOthersOutAndLeavesNoFile) {
   }
   EXPECT_TRUE(fs::is_empty(scratch.path()));
   const RunLock again(folder, unexpected);
+}
+
+/// As a link that is put there between the check at the start and the opening.
+TEST(FilesWrittenInPlace, AreNotOpenedThroughALink) {
+  const Scratch scratch;
+  write_text(scratch / "notes.txt", "of the user");
+  for (const char* name : {"run.lock", "run.log"}) fs::create_symlink("notes.txt", scratch / name);
+  Log log(true);
+
+  EXPECT_EQ(message_of([&] { log.open((scratch / "run.log").string()); }),
+            (scratch / "run.log").string() +
+                " is a symbolic link, and this file is written in place; delete it");
+  EXPECT_THAT(message_of([&] { const RunLock lock(scratch.path().string(), [](const auto&) {}); }),
+              HasSubstr("run.lock is a symbolic link"));
+  EXPECT_EQ(read_text(scratch / "notes.txt"), "of the user");
+}
+
+TEST(FilesWrittenInPlace, KeepWhatTheLogHeldAndItsLines) {
+  const Scratch scratch;
+  write_text(scratch / "run.log", "of the run before\n");
+  {
+    Log log(true);
+    log.file_only("early");
+    log.open((scratch / "run.log").string());
+    log.file_only("one\ntwo");
+  }
+
+  const std::string text = read_text(scratch / "run.log");
+  EXPECT_THAT(text, ::testing::MatchesRegex("of the run before\n([-0-9]+ [:0-9]+  early\n)"
+                                            "([-0-9]+ [:0-9]+  one\n)([-0-9]+ [:0-9]+  two\n)"));
+}
+
+TEST(FilesWrittenAtomically, ReplaceALinkInTheirPlaceAndLeaveItsTarget) {
+  const Scratch scratch;
+  write_text(scratch / "notes.txt", "of the user");
+  for (const char* name : {"a.txt", "a.txt.partial", "b.h5", "b.h5.partial"})
+    fs::create_symlink("notes.txt", scratch / name);
+
+  write_text_file((scratch / "a.txt").string(), "of the run");
+  h5::write_file((scratch / "b.h5").string(), [](hid_t) {});
+
+  EXPECT_EQ(read_text(scratch / "notes.txt"), "of the user");
+  EXPECT_EQ(read_text(scratch / "a.txt"), "of the run");
+  EXPECT_FALSE(fs::is_symlink(scratch / "b.h5"));
+}
+
+TEST(FilesWrittenAtomically, SayWhatIsInTheWay) {
+  const Scratch scratch;
+  fs::create_directories(scratch / "a.txt.partial/data");
+
+  EXPECT_THAT(message_of([&] { write_text_file((scratch / "a.txt").string(), "of the run"); }),
+              HasSubstr("a.txt.partial is in the way and cannot be deleted (Directory not empty)"));
 }
 
 TEST(RunLock, WarnsWhereThereIsNone) {

@@ -1,19 +1,24 @@
 #include "app/run/log.hpp"
 
+#include <fcntl.h>
 #include <fmt/core.h>
-#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <mutex>
 #include <sstream>
+#include <string_view>
 
 #include "base/error.hpp"
+#include "io/in_place_file.hpp"
 
 namespace stamarker {
 
@@ -29,6 +34,32 @@ bool writes_to_terminal() {
       std::filesystem::read_symlink(fmt::format("/proc/{}/fd/1", getppid()), failure).string();
   return !failure && (target.starts_with("/dev/pts/") || target.starts_with("/dev/tty"));
 }
+
+/// Appends each line to an open file, which it closes at the end. A line that cannot be written is
+/// lost: a full disk is met by the stages.
+class AppendingSink : public spdlog::sinks::base_sink<std::mutex> {
+ public:
+  explicit AppendingSink(int file) : file_(file) {}
+  ~AppendingSink() override { ::close(file_); }
+  AppendingSink(const AppendingSink&) = delete;
+  AppendingSink& operator=(const AppendingSink&) = delete;
+
+ private:
+  void sink_it_(const spdlog::details::log_msg& message) override {
+    spdlog::memory_buf_t line;
+    formatter_->format(message, line);
+    std::string_view rest(line.data(), line.size());
+    while (!rest.empty()) {
+      const ssize_t n = ::write(file_, rest.data(), rest.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return;
+      rest.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+  void flush_() override {}
+
+  int file_;
+};
 
 }  // namespace
 
@@ -61,15 +92,13 @@ Log::~Log() { status(""); }
 
 void Log::open(const std::string& file) {
   if (!speaks()) return;
-  try {
-    content_->file = std::make_unique<spdlog::logger>(
-        "file", std::make_shared<spdlog::sinks::basic_file_sink_mt>(file));
-  } catch (const spdlog::spdlog_ex& error) {
-    throw InputError(fmt::format("{} (cannot be written: {})", file, error.what()));
-  }
+  const int opened = open_in_place(file, O_WRONLY | O_APPEND);
+  if (opened < 0)
+    throw InputError(
+        fmt::format("{} (cannot be written: {})", file, std::generic_category().message(errno)));
+  content_->file =
+      std::make_unique<spdlog::logger>("file", std::make_shared<AppendingSink>(opened));
   content_->file->set_pattern("%Y-%m-%d %H:%M:%S  %v");
-  content_->file->flush_on(spdlog::level::info);
-  content_->file->set_error_handler([](const std::string&) {});  // a full disk is met by the stages
   for (const std::string& line : std::exchange(content_->early, {})) content_->file->info(line);
 }
 

@@ -18,7 +18,7 @@ class Log {
 
   bool speaks() const { return content_ != nullptr; }
   /// From now on lines go to `file` as well (appended); those so far are written first.
-  /// Throws InputError when it cannot be opened.
+  /// Throws InputError when it cannot be opened, or is a symbolic link.
   void open(const std::string& file);
   void close();  // of the file; later lines go to the console alone
 

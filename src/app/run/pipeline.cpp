@@ -116,7 +116,7 @@ using Lock = std::optional<RunLock>;
 
 /// Locks the directory and checks it, if it is there; else checks whether it can be made.
 void lock_and_check(const RunContext& run, const PipelineRequest& request, Lock& lock) {
-  check_writable(run.directory.path());
+  check_writable(run.directory);
   if (run.directory.exists())
     lock.emplace(run.directory.path(), [&](const std::string& line) { run.log.warn(line); });
   check_directory(run.directory, run.config, run.fingerprints, request.existing, request.stages);
@@ -158,6 +158,7 @@ void describe(const RunContext& run) {
 void describe_dry_run(RunContext& run) {
   run.world.on_root([&] {
     const Config& config = run.config;
+    check_writable(run.directory);
     const InputShape input = read_shape(config.input);
     check_against_spots(config, input.n_spots);
     const SectionSize size(input, config);

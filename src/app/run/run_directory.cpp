@@ -5,25 +5,66 @@
 
 #include <algorithm>
 #include <array>
+#include <climits>
 #include <filesystem>
 #include <string_view>
 
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "io/atomic_file.hpp"
+#include "io/in_place_file.hpp"
 
 namespace stamarker {
 namespace {
 
 namespace fs = std::filesystem;
 
-/// The path itself, or the nearest folder above it that exists.
+[[noreturn]] void refuse_output(const std::string& output, const std::string& why) {
+  throw InputError(fmt::format("output = {} ({})", output, why));
+}
+
+/// The path itself, or the nearest above it that exists, be it a link that leads nowhere.
 fs::path nearest_existing(const fs::path& path) {
   fs::path place = fs::absolute(path).lexically_normal();
   std::error_code ignored;
-  while (!fs::exists(place, ignored) && place.has_parent_path() && place != place.parent_path())
+  while (!fs::exists(fs::symlink_status(place, ignored)) && place.has_parent_path() &&
+         place != place.parent_path())
     place = place.parent_path();
   return place;
+}
+
+/// Of every name in the path, and of the path with the longest name that a run adds to it.
+void check_length(const std::string& output, const fs::path& existing) {
+  const fs::path whole = fs::absolute(output).lexically_normal();
+  const RunDirectory directory(whole.string());
+  const std::size_t n_bytes = (directory.classifier(0) + ".partial").size();
+  if (n_bytes >= PATH_MAX)
+    refuse_output(output,
+                  fmt::format("too long: paths of the run's files would have up to {}, "
+                              "{} are possible",
+                              counted(static_cast<std::int64_t>(n_bytes), "byte"), PATH_MAX - 1));
+  const long most = pathconf(existing.c_str(), _PC_NAME_MAX);
+  for (const fs::path& name : whole)
+    if (most > 0 && name.string().size() > static_cast<std::size_t>(most))
+      refuse_output(
+          output,
+          fmt::format("a name in it has {}, the file system takes {}",
+                      counted(static_cast<std::int64_t>(name.string().size()), "byte"), most));
+}
+
+/// Of a folder that is there: whether files can be made in it.
+void check_folder(const std::string& output, const fs::path& folder) {
+  std::error_code failure, ignored;
+  const fs::file_status status = fs::status(folder, failure);
+  if (!fs::exists(status) && fs::is_symlink(fs::symlink_status(folder, ignored)))
+    refuse_output(output, fmt::format("{} is a symbolic link that leads nowhere: {}",
+                                      folder.string(), failure.message()));
+  if (!fs::is_directory(status))
+    refuse_output(output, fmt::format("{} is a file; name a folder", folder.string()));
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    refuse_output(output, fmt::format("cannot be written: {} of {}",
+                                      std::generic_category().message(errno), folder.string()));
 }
 
 /// The paths in a folder; none where it cannot be read.
@@ -269,15 +310,19 @@ StageFiles count_files(const RunDirectory& directory, const Fingerprints& finger
   throw std::logic_error("a stage without files");
 }
 
-void check_writable(const std::string& output) {
+void check_writable(const RunDirectory& directory) {
+  const std::string& output = directory.path();
   const fs::path place = nearest_existing(output);
-  std::error_code ignored;
-  if (!fs::is_directory(place, ignored))
-    throw InputError(
-        fmt::format("output = {} ({} is a file; name a folder)", output, place.string()));
-  if (access(place.c_str(), W_OK | X_OK) != 0)
-    throw InputError(fmt::format("output = {} (cannot be written: {} of {})", output,
-                                 std::generic_category().message(errno), place.string()));
+  check_length(output, place);
+  check_folder(output, place);
+  if (!directory.exists()) return;
+  for (const NumberedFiles& numbered : all_numbered_files) {
+    const fs::path folder = fs::path(output) / numbered.folder;
+    std::error_code ignored;
+    if (fs::exists(fs::symlink_status(folder, ignored))) check_folder(output, folder);
+  }
+  check_in_place(directory.lock());
+  check_in_place(directory.log());
 }
 
 void check_directory(const RunDirectory& directory, const Config& config,

@@ -17,6 +17,7 @@ class RunDirectory {
   std::string svg_table() const { return path_ + "/svgs.tsv"; }
   std::string config() const { return path_ + "/config.resolved.yaml"; }
   std::string log() const { return path_ + "/run.log"; }
+  std::string lock() const { return path_ + "/run.lock"; }
   std::string prepared() const { return path_ + "/prepared.h5"; }
   std::string model(int m) const;
   std::string clusters() const { return path_ + "/clusters.h5"; }
@@ -75,8 +76,10 @@ struct StageFiles {
 StageFiles count_files(const RunDirectory& directory, const Fingerprints& fingerprints,
                        int n_models, Stage stage);
 
-/// Throws InputError: the path is a file, or nothing can be written there.
-void check_writable(const std::string& output);
+/// Throws InputError when a run could not write its files there: the path or a folder in it is a
+/// file or a symbolic link that leads nowhere, has no permission or is too long; run.log or
+/// run.lock is a symbolic link. Changes nothing.
+void check_writable(const RunDirectory& directory);
 
 /// After check_writable: throws InputError when the directory cannot be used so: it holds results
 /// of another configuration (naming the key that differs) or input from the first stage on, holds

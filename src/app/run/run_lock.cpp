@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "base/error.hpp"
+#include "io/in_place_file.hpp"
 
 namespace stamarker {
 namespace {
@@ -53,7 +54,7 @@ RunLock::RunLock(const std::string& directory, const std::function<void(const st
   int failure = 0;
   do {  // anew when the holder before deleted the file between our opening and locking it
     if (file_ >= 0) close(file_);
-    file_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    file_ = open_in_place(path_, O_RDWR);
     failure = file_ < 0 ? errno : lock_at_once(file_);
   } while (failure == 0 && !is_at(file_, path_));
   if (failure == EWOULDBLOCK) {

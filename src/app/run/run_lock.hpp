@@ -9,8 +9,9 @@ namespace stamarker {
 /// that ends; the `run.lock` of a killed one locks nothing.
 class RunLock {
  public:
-  /// Throws InputError: another run holds the lock. Where it cannot be had for another reason (a
-  /// file system without locks), `warn` is called once, and nobody is kept out.
+  /// Throws InputError: another run holds the lock, or run.lock is a symbolic link. Where it cannot
+  /// be had for another reason (a file system without locks), `warn` is called once, and nobody is
+  /// kept out.
   RunLock(const std::string& directory, const std::function<void(const std::string&)>& warn);
   ~RunLock();  // deletes run.lock
   RunLock(const RunLock&) = delete;
