@@ -41,6 +41,27 @@ void check_positions(const Dataset& data, const std::string& source) {
                         source, data.spot_names[i], value));
 }
 
+/// No section has all its spots at one place.
+void check_spread(const Dataset& data, const std::string& source) {
+  const Coordinates& positions = data.coordinates;
+  std::vector<std::int32_t> first(data.section_names.size(), -1);
+  std::vector<char> is_spread(data.section_names.size(), 0);
+  std::vector<std::int32_t> n_in(data.section_names.size(), 0);
+  for (int i = 0; i < positions.n_spots(); ++i) {
+    const auto s = static_cast<std::size_t>(data.section[i]);
+    if (first[s] < 0) first[s] = i;
+    ++n_in[s];
+    if (!std::equal(positions.spot(i), positions.spot(i) + positions.n_dims,
+                    positions.spot(first[s])))
+      is_spread[s] = 1;
+  }
+  for (std::size_t s = 0; s < first.size(); ++s)
+    if (n_in[s] > 1 && is_spread[s] == 0)
+      throw InputError(fmt::format(
+          "{}: all {} spots{} have the same coordinates (a graph needs their places)", source,
+          n_in[s], first.size() > 1 ? " of section '" + data.section_names[s] + "'" : ""));
+}
+
 std::vector<std::int32_t> genes_seen_often(const std::vector<std::int64_t>& n_seen,
                                            const SharedCounts& table, int min_cells) {
   std::vector<std::int32_t> genes;
@@ -195,6 +216,7 @@ void check_tables(const Dataset& data, const std::string& source,
   check_distinct(data.spot_names, "spot", source);
   check_distinct(data.gene_names, "gene", source);
   check_positions(data, source_of_positions);
+  check_spread(data, source_of_positions);
 }
 
 void check_counts(const SharedCounts& table, int first_spot, const SparseRows& rows) {

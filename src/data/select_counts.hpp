@@ -12,7 +12,8 @@
 namespace stamarker {
 
 /// Throws InputError unless there is at least one spot and one gene, no spot or gene name occurs
-/// twice, and every spot has its own name and finite coordinates. `source` stands first in the
+/// twice, every spot has its own name and finite coordinates, and no section has all its spots at
+/// one place. `source` stands first in the
 /// message, of coordinates `source_of_positions`. The counts are checked where they are read, by
 /// select_counts.
 void check_tables(const Dataset& data, const std::string& source,

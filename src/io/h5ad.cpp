@@ -2,6 +2,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
+#include <utility>
 
 #include "io/anndata_copy.hpp"
 #include "io/anndata_frame.hpp"
@@ -18,10 +20,12 @@ struct Places {
   std::string matrix, genes;
 };
 
-/// "layers: a, b" or "no layers".
+/// "layers: a, b" or "no layers", and "raw" if there is one.
 std::string layers_of(hid_t file) {
   const std::vector<std::string> names = h5::names_in(file, "layers");
-  return names.empty() ? "no layers" : fmt::format("layers: {}", fmt::join(names, ", "));
+  const bool has_raw = h5::exists(file, "raw/X") || h5::exists(file, "raw.X");
+  return (names.empty() ? "no layers" : fmt::format("layers: {}", fmt::join(names, ", "))) +
+         (has_raw ? "; raw" : "");
 }
 
 Places places_of(hid_t file, const InputOptions& options) {
@@ -34,9 +38,13 @@ Places places_of(hid_t file, const InputOptions& options) {
   if (options.layer == "raw") {
     if (h5::exists(file, "raw/X")) return {"raw/X", "raw/var"};
     if (h5::exists(file, "raw.X")) return {"raw.X", "raw.var"};
-    throw InputError("input.layer = raw (" + options.path + " has no raw)");
+    throw InputError(fmt::format("input.layer = raw ({} has no raw; {})", options.path,
+                                 h5::exists(file, "layers/raw")
+                                     ? "to read its layer of that name: input.layer: layers/raw"
+                                     : layers_of(file) + "; or X"));
   }
-  const std::string path = "layers/" + options.layer;
+  const std::string path =
+      options.layer.starts_with("layers/") ? options.layer : "layers/" + options.layer;
   if (h5::exists(file, path)) return {path, "var"};
   throw InputError(fmt::format("input.layer = {} (in {}: {}; or X)", options.layer, options.path,
                                layers_of(file)));
@@ -86,14 +94,69 @@ std::pair<std::vector<std::int64_t>, std::vector<double>> from_member(hid_t file
   return {std::move(shape), std::move(values)};
 }
 
-Coordinates read_coordinates(hid_t file, const InputOptions& options, std::size_t n_spots) {
+/// Mostly barcodes of 10x: a dozen and more letters of DNA.
+bool are_barcodes(const std::vector<std::string>& names) {
+  const auto n = std::ranges::count_if(names, [](const std::string& name) {
+    return name.find_first_not_of("ACGT") >= 12 && name.size() >= 12;
+  });
+  return 2 * static_cast<std::size_t>(n) > names.size();
+}
+
+/// Mostly ids of Ensembl: ENSG00000139618, ENSMUSG00000017167.2.
+bool are_gene_ids(const std::vector<std::string>& names) {
+  const auto n = std::ranges::count_if(names, [](const std::string& name) {
+    const std::size_t digits = name.find_first_of("0123456789");
+    return name.starts_with("ENS") && digits != std::string::npos && name[digits - 1] == 'G' &&
+           name.size() >= digits + 11;
+  });
+  return 2 * static_cast<std::size_t>(n) > names.size();
+}
+
+[[noreturn]] void throw_transposed(const InputOptions& options, const std::string& sign) {
+  throw InputError(
+      fmt::format("{} is genes x spots, not spots x genes ({}); in Python: import anndata; "
+                  "anndata.read_h5ad(\"{}\").T.write_h5ad(\"section.h5ad\")",
+                  options.path, sign, as_python_text(options.path)));
+}
+
+void refuse_transposed(hid_t file, const InputOptions& options, const Annotations& known) {
+  const std::vector<std::string>&spots = known.obs.index, &genes = known.var.index;
+  if (are_gene_ids(spots) && !are_gene_ids(genes))
+    throw_transposed(options, fmt::format("obs holds genes, such as {}", spots.front()));
+  if (are_barcodes(genes) && !are_barcodes(spots))
+    throw_transposed(options, fmt::format("var holds barcodes, such as {}", genes.front()));
+  const auto has = [&](const std::string& group) {
+    return std::ranges::count(anndata::element_names(file, group), options.spatial_key) > 0;
+  };
+  if (has("varm") && !has("obsm"))
+    throw_transposed(options, fmt::format("the coordinates are in varm/{}", options.spatial_key));
+}
+
+/// What to say where obsm has no coordinates: whether obs has.
+std::string without_coordinates(const InputOptions& options, const Frame& obs,
+                                const std::vector<std::string>& keys) {
+  std::vector<std::string> names;
+  for (const Column& column : obs.columns) names.push_back(column.name);
+  const bool has_others = std::ranges::any_of(
+      keys, [](const std::string& key) { return key.find("spatial") != std::string::npos; });
+  const std::string missing =
+      fmt::format("{} has no obsm/{} with the coordinates", options.path, options.spatial_key);
+  if (const auto columns = coordinate_columns(names); columns && !has_others)
+    return fmt::format(
+        "{}, but columns {} and {} of obs; in Python: import anndata; a = "
+        "anndata.read_h5ad(\"{}\"); "
+        "a.obsm[\"{}\"] = a.obs[[\"{}\", \"{}\"]].to_numpy(); a.write_h5ad(\"section.h5ad\")",
+        missing, columns->first, columns->second, as_python_text(options.path),
+        as_python_text(options.spatial_key), columns->first, columns->second);
+  return fmt::format("{} (obsm holds: {}); set input.spatial_key", missing,
+                     keys.empty() ? "nothing" : fmt::format("{}", fmt::join(keys, ", ")));
+}
+
+Coordinates read_coordinates(hid_t file, const InputOptions& options, const Annotations& known) {
+  const std::size_t n_spots = known.obs.index.size();
   const std::vector<std::string> keys = anndata::element_names(file, "obsm");
   if (std::find(keys.begin(), keys.end(), options.spatial_key) == keys.end())
-    throw InputError(
-        fmt::format("{} has no obsm/{} with the coordinates (obsm holds: {}); set "
-                    "input.spatial_key",
-                    options.path, options.spatial_key,
-                    keys.empty() ? "nothing" : fmt::format("{}", fmt::join(keys, ", "))));
+    throw InputError(without_coordinates(options, known.obs, keys));
   const std::string path = "obsm/" + options.spatial_key;
   Coordinates places;
   std::vector<std::int64_t> shape;
@@ -110,8 +173,12 @@ Coordinates read_coordinates(hid_t file, const InputOptions& options, std::size_
   }
   if (shape.size() != 2 || shape[0] != static_cast<std::int64_t>(n_spots) || shape[1] < 2 ||
       shape[1] > 3)
-    throw InputError(fmt::format("{}: {} has shape ({}), {} spots x 2 or 3 coordinates expected",
-                                 options.path, path, fmt::join(shape, ", "), n_spots));
+    throw InputError(fmt::format(
+        "{}: {} has shape ({}), {} spots x 2 or 3 coordinates expected{}", options.path, path,
+        fmt::join(shape, ", "), n_spots,
+        shape.empty() || shape[0] != known.var.n_rows() || shape[0] == known.obs.n_rows()
+            ? ""
+            : fmt::format(" (there are {} genes: the matrix may be transposed)", shape[0])));
   places.n_dims = static_cast<int>(shape[1]);
   return places;
 }
@@ -162,6 +229,40 @@ void expect_size(const InputOptions& options, const std::string& matrix, std::in
 
 }  // namespace
 
+std::optional<std::pair<std::string, std::string>> coordinate_columns(
+    const std::vector<std::string>& names) {
+  constexpr std::pair<const char*, const char*> known[] = {
+      {"x_centroid", "y_centroid"},                  // Xenium
+      {"CenterX_global_px", "CenterY_global_px"},    // CosMx
+      {"center_x", "center_y"},                      // MERSCOPE
+      {"pxl_col_in_fullres", "pxl_row_in_fullres"},  // Visium
+      {"imagecol", "imagerow"},                      // stLearn, Seurat
+      {"x_global_px", "y_global_px"},
+      {"pixel_x", "pixel_y"},
+      {"x", "y"},
+      {"x_coord", "y_coord"},
+      {"xcoord", "ycoord"},  // Slide-seq
+      {"coord_x", "coord_y"},
+      {"x_location", "y_location"},
+      {"centroid_x", "centroid_y"},
+      {"array_col", "array_row"},
+      {"col", "row"},
+  };
+  const auto as_in_table = [&](std::string_view wanted) -> std::string {
+    for (const std::string& name : names)
+      if (std::equal(name.begin(), name.end(), wanted.begin(), wanted.end(), [](char a, char b) {
+            return std::tolower(static_cast<unsigned char>(a)) ==
+                   std::tolower(static_cast<unsigned char>(b));
+          }))
+        return name;
+    return {};
+  };
+  for (const auto& [x, y] : known)
+    if (std::string col = as_in_table(x), row = as_in_table(y); !col.empty() && !row.empty())
+      return std::pair(std::move(col), std::move(row));
+  return std::nullopt;
+}
+
 std::string counts_path(hid_t file, const InputOptions& options) {
   return places_of(file, options).matrix;
 }
@@ -193,7 +294,8 @@ Loaded load_h5ad(const InputOptions& options, Part part) {
   Dataset& data = loaded.data;
   data.spot_names = known.obs.index;
   data.gene_names = known.var.index;
-  data.coordinates = read_coordinates(file, options, data.spot_names.size());
+  refuse_transposed(file, options, known);
+  data.coordinates = read_coordinates(file, options, known);
   loaded.positions = "obsm/" + options.spatial_key;
   read_sections(known.obs, options, data);
   if (part == Part::everything) data.counts = anndata::read_matrix(file, places.matrix);

@@ -3,7 +3,11 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "io/input_shape.hpp"
 
@@ -51,6 +55,17 @@ struct Source {
 /// Throws InputError: missing, or nothing in it that can be read.
 Source find_source(const std::string& path);  // read_input.cpp
 
+/// What a file or folder is that is not read, and how its data come in, in one line; none if it is
+/// of no kind that is known. Told by contents and layout. Damaged ones are left to the readers.
+std::optional<std::string> unsupported_input(const std::filesystem::path& path);
+/// The same of a folder with a matrix that is read, but whose positions are not.
+std::optional<std::string> unsupported_positions(const std::filesystem::path& folder);
+/// What stands between the quotes of "..." in Python for this text.
+std::string as_python_text(std::string_view text);
+/// Columns of x and y among these names, as platforms and readers call them.
+std::optional<std::pair<std::string, std::string>> coordinate_columns(
+    const std::vector<std::string>& names);  // h5ad.cpp
+
 /// Space Ranger's table of positions for a matrix, a file or a folder of Matrix Market files: in
 /// `spatial` beside the file or in the folder, or there itself; and in `spatial` beside a folder
 /// that Space Ranger names (filtered_ or raw_feature_bc_matrix). Parents are those of the path as
@@ -58,8 +73,16 @@ Source find_source(const std::string& path);  // read_input.cpp
 std::filesystem::path find_tissue_positions(const std::filesystem::path& matrix);
 /// The same. Throws InputError if there is none.
 std::filesystem::path tissue_positions(const std::filesystem::path& matrix);
-/// What to say where there is none.
+/// What to say where there is none: what the folder is, if that is known, and the way in.
 std::string without_positions(const std::filesystem::path& matrix);
+
+/// The names by which these barcodes stand in a table of positions: as they are; or, where none
+/// stands so, without the "-1" of 10x at their end, or with one, if all do. A warning then tells.
+/// Throws InputError: barcodes that the table has not.
+std::vector<std::string> names_in_table(const std::vector<std::string>& barcodes,
+                                        const std::function<bool(const std::string&)>& is_there,
+                                        const std::filesystem::path& table,
+                                        std::vector<std::string>& warnings);
 
 /// Gives a 10x matrix its places: rows of the tissue positions are matched by barcode, spots
 /// outside the tissue are dropped (by `data` and `annotations` alike), array_row and array_col are

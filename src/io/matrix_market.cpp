@@ -46,8 +46,7 @@ Files files_in(const fs::path& folder) {
   if (!files.tissue_positions.empty()) return files;
   for (const char* name : {"coordinates.csv", "coordinates.tsv"})
     if (files.coordinates.empty()) files.coordinates = plain_or_gzip(folder, name);
-  if (files.coordinates.empty())
-    throw InputError(without_positions(folder) + ", nor coordinates.csv (name, x, y)");
+  if (files.coordinates.empty()) throw InputError(without_positions(folder));
   return files;
 }
 
@@ -152,7 +151,7 @@ SparseRows rows_of_spots(const Entries& entries, const std::string& what) {
 }
 
 /// A table `name, x, y[, z]` with or without header, for data that did not come from 10x.
-void add_coordinates(const fs::path& path, Dataset& data) {
+void add_coordinates(const fs::path& path, Dataset& data, std::vector<std::string>& warnings) {
   const bool is_tsv = path.string().find(".tsv") != std::string::npos;
   struct Place {
     std::size_t line = 0;
@@ -172,16 +171,17 @@ void add_coordinates(const fs::path& path, Dataset& data) {
       if (const auto value = number_of(fields[k])) place.push_back(*value);
     if (was_first && place.empty() && fields.size() > 1) continue;  // the header
     if (place.size() != n_dims || n_dims < 2 || n_dims > 3)
-      throw InputError(lines.place() + " is not: name, x, y and perhaps z");
+      throw InputError(lines.place() + fmt::format(" is not: name, x, y and perhaps z, between {}",
+                                                   is_tsv ? "tabs" : "commas"));
     const auto [at, is_new] = places.try_emplace(fields[0], Place{lines.line(), std::move(place)});
     if (!is_new) throw_repeated(lines, fields[0], at->second.line);
   }
   data.coordinates.n_dims = static_cast<int>(n_dims);
-  for (const std::string& name : data.spot_names) {
-    const auto found = places.find(name);
-    if (found == places.end())
-      throw InputError(fmt::format("{} has no line for {} of barcodes.tsv", path.string(), name));
-    const std::vector<double>& at = found->second.coordinates;
+  const std::vector<std::string> names = names_in_table(
+      data.spot_names, [&](const std::string& name) { return places.contains(name); }, path,
+      warnings);
+  for (const std::string& name : names) {
+    const std::vector<double>& at = places.at(name).coordinates;
     data.coordinates.values.insert(data.coordinates.values.end(), at.begin(), at.end());
   }
 }
@@ -210,6 +210,13 @@ Loaded load_matrix_market(const fs::path& folder, Part part) {
   var = read_features(files.features);
   if (part != Part::annotations) {
     const Entries entries = read_entries(files.matrix);
+    if (entries.n_rows == obs.n_rows() && entries.n_cols == var.n_rows() &&
+        entries.n_rows != entries.n_cols)
+      throw InputError(fmt::format(
+          "{0} is spots x genes, {1} x {2}, where genes x spots is expected; in Python: import "
+          "scipy.io; m = scipy.io.mmread(\"{3}\"); scipy.io.mmwrite(\"{4}\", m.T)",
+          files.matrix.string(), entries.n_rows, entries.n_cols,
+          as_python_text(files.matrix.string()), as_python_text((folder / "matrix.mtx").string())));
     if (entries.n_rows != var.n_rows() || entries.n_cols != obs.n_rows())
       throw InputError(fmt::format("{} is {} x {}, but there are {} features and {} barcodes",
                                    files.matrix.string(), entries.n_rows, entries.n_cols,
@@ -222,7 +229,7 @@ Loaded load_matrix_market(const fs::path& folder, Part part) {
   if (!files.tissue_positions.empty()) {
     add_tissue_positions(files.tissue_positions, part, loaded);
   } else if (part != Part::annotations) {
-    add_coordinates(files.coordinates, loaded.data);
+    add_coordinates(files.coordinates, loaded.data, loaded.warnings);
     loaded.positions = files.coordinates.string();
     loaded.data.section.assign(obs.index.size(), 0);
     loaded.data.section_names = {"section"};

@@ -1,9 +1,13 @@
 #include "io/read_input.hpp"
 
 #include <fmt/core.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -23,13 +27,19 @@ using input::Source;
 
 /// An HDF5 file is told by its contents, not by its ending.
 Source source_of_file(const fs::path& path) {
+  const std::optional<std::string> known = input::unsupported_input(path);
+  if (known) throw InputError(*known);
   const h5::File file = h5::open_to_read(path);
   if (h5::exists(file, "obs") && h5::exists(file, "var")) return {Source::Kind::h5ad, path};
-  if (h5::exists(file, "matrix/barcodes")) return {Source::Kind::tenx_h5, path};
-  for (const std::string& name : h5::names_in(file))
-    if (h5::exists(file, name + "/barcodes")) return {Source::Kind::tenx_h5, path};
-  throw InputError(path.string() +
-                   " is HDF5, but neither AnnData (no obs, var) nor a 10x matrix (no barcodes)");
+  if (h5::is_group(file, "matrix") && h5::exists(file, "matrix/barcodes"))
+    return {Source::Kind::tenx_h5, path};
+  const std::vector<std::string> names = h5::names_in(file);
+  for (const std::string& name : names)
+    if (h5::is_group(file, name) && h5::exists(file, name + "/barcodes"))
+      return {Source::Kind::tenx_h5, path};
+  throw InputError(fmt::format(
+      "{} is HDF5, but neither AnnData (no obs, var) nor a 10x matrix (no barcodes); it holds {}",
+      path.string(), names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "))));
 }
 
 bool has_matrix_market(const fs::path& folder) {
@@ -61,6 +71,7 @@ Source source_in_folder(const fs::path& folder) {
   if (has_matrix_market(folder / "filtered_feature_bc_matrix"))
     return {Source::Kind::matrix_market, folder / "filtered_feature_bc_matrix"};
   if (fs::is_directory(folder / "outs")) return source_in_folder(folder / "outs");
+  if (const auto known = input::unsupported_input(folder)) throw InputError(*known);
   throw InputError(folder.string() +
                    " holds no filtered_feature_bc_matrix.h5, no filtered_feature_bc_matrix/ and no "
                    "matrix.mtx[.gz]; name the file itself as input.path");
@@ -138,8 +149,17 @@ input::Loaded input::load(const InputOptions& options, Part part) {
 }
 
 Source input::find_source(const std::string& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) throw InputError("input.path: " + path + " does not exist");
+  std::error_code reason;
+  if (!fs::exists(path, reason))
+    throw InputError(fmt::format(
+        "input.path: {} {}", path,
+        reason ? "cannot be read (" + reason.message() + ")"
+        : fs::is_symlink(path, reason)
+            ? "is a link to " + fs::read_symlink(path, reason).string() + ", which does not exist"
+            : "does not exist"));
+  if (access(path.c_str(), fs::is_directory(path, reason) ? R_OK | X_OK : R_OK) != 0)
+    throw InputError(fmt::format("input.path: {} cannot be read ({})", path,
+                                 std::generic_category().message(errno)));
   return fs::is_directory(path) ? source_in_folder(path) : source_of_file(path);
 }
 

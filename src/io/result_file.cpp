@@ -186,7 +186,7 @@ void name_left_behind(hid_t input, const std::string& layer, std::vector<std::st
   if (layer != "X" && h5::exists(input, "X")) left_out.emplace_back("X");
   if (layer != "raw" && has_raw) left_out.emplace_back("raw");
   for (const std::string& name : anndata::element_names(input, "layers"))
-    if (name != layer) left_out.push_back("layers/" + name);
+    if (name != layer && "layers/" + name != layer) left_out.push_back("layers/" + name);
   if (layer != "raw") return;
   left_out.emplace_back("var");
   for (const char* group : {"varm", "varp"})

@@ -48,6 +48,11 @@ std::optional<std::string_view> TextLines::next() {
   if (end == std::string::npos) end = buffer_.size();
   ++line_;
   std::string_view line(buffer_.data() + first, end - first);
+  if (line_ == 1) {
+    if (line.starts_with("\xFF\xFE") || line.starts_with("\xFE\xFF"))
+      throw InputError(path_.string() + " is text in UTF-16; save it as UTF-8");
+    if (line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);  // a byte-order mark
+  }
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   return line;
 }

@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 #include <unordered_map>
 #include <utility>
@@ -88,17 +89,47 @@ fs::path tissue_positions(const fs::path& matrix) {
 }
 
 std::string without_positions(const fs::path& matrix) {
+  for (const fs::path& folder : folders_of_positions(matrix)) {
+    const fs::path owner = folder.filename() == "spatial" ? folder.parent_path() : folder;
+    if (const auto known = unsupported_positions(owner.empty() ? "." : owner)) return *known;
+  }
+  const fs::path folder = folder_of(matrix);
   std::string text =
       matrix.string() + ": no spatial/tissue_positions.csv or tissue_positions_list.csv there";
-  for (const fs::path& folder : folders_of_positions(matrix))
-    if (fs::exists(folder / "tissue_positions.parquet"))
-      return text + " (a .parquet is there: convert it to .csv)";
-  const fs::path folder = folder_of(matrix);
+  if (fs::is_directory(matrix)) text += ", nor coordinates.csv (name, x, y)";
   const fs::path above = (folder.empty() ? ".." : folder.parent_path()) / "spatial";
   if (fs::is_directory(above))
     text += fmt::format(" ({} may be another section's; if it is not, link it as {})",
                         above.string(), (folder / "spatial").string());
   return text;
+}
+
+std::vector<std::string> names_in_table(const std::vector<std::string>& barcodes,
+                                        const std::function<bool(const std::string&)>& is_there,
+                                        const fs::path& table, std::vector<std::string>& warnings) {
+  const auto first_missing = [&](const std::vector<std::string>& names) {
+    return std::find_if_not(names.begin(), names.end(), is_there);
+  };
+  if (first_missing(barcodes) == barcodes.end()) return barcodes;
+  const auto n_there = std::count_if(barcodes.begin(), barcodes.end(), is_there);
+  const bool all_end =
+      std::ranges::all_of(barcodes, [](auto& name) { return name.ends_with("-1"); });
+  std::vector<std::string> others = barcodes;
+  for (std::string& name : others) {
+    if (all_end)
+      name.resize(name.size() - 2);
+    else
+      name += "-1";
+  }
+  if (n_there > 0 || first_missing(others) != others.end())
+    throw InputError(fmt::format(
+        "{} has no line for barcode {} of the matrix, nor for {} of {} in all; the files belong to "
+        "different sections",
+        table.string(), *first_missing(barcodes),
+        static_cast<std::int64_t>(barcodes.size()) - n_there, barcodes.size()));
+  warnings.push_back(fmt::format("barcodes end in -1 in {} alone, and were matched without it",
+                                 all_end ? "the matrix" : table.string()));
+  return others;
 }
 
 void add_tissue_positions(const fs::path& path, Part part, Loaded& loaded) {
@@ -108,14 +139,11 @@ void add_tissue_positions(const fs::path& path, Part part, Loaded& loaded) {
   std::vector<std::int32_t> kept;
   std::vector<std::int64_t> in_tissue, array_row, array_col;
   Coordinates places;
-  for (std::size_t i = 0; i < obs.index.size(); ++i) {
-    const auto found = positions.find(obs.index[i]);
-    if (found == positions.end())
-      throw InputError(
-          fmt::format("{} has no line for barcode {} of the matrix; the files belong to "
-                      "different sections",
-                      path.string(), obs.index[i]));
-    const Position& at = found->second;
+  const std::vector<std::string> names = names_in_table(
+      obs.index, [&](const std::string& name) { return positions.contains(name); }, path,
+      loaded.warnings);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Position& at = positions.at(names[i]);
     if (!at.in_tissue) continue;
     kept.push_back(static_cast<std::int32_t>(i));
     in_tissue.push_back(1);

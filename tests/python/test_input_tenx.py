@@ -231,11 +231,11 @@ def test_refuses_barcodes_that_occur_twice_unless_outside_the_tissue(tmp_path, m
     assert mine.n_obs == N_SPOTS - 2
 
 
-def prepare(source, tmp_path):
+def prepare(source, tmp_path, exit_code=0):
     (tmp_path / "run.yaml").write_text(f"input: {{path: {source}}}\noutput: {tmp_path / 'run'}\ndomains: 2\n"
                                        "prepare: {min_cells: 1}\ncompute: {threads: 1}\n")
     done = run(PROGRAMS.parent / "stamarker", "prepare", tmp_path / "run.yaml", "--overwrite")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == exit_code, done.stdout + done.stderr
     return done
 
 
