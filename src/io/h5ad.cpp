@@ -50,8 +50,18 @@ Places places_of(hid_t file, const InputOptions& options) {
                                layers_of(file)));
 }
 
+[[noreturn]] void throw_text_coordinates(const InputOptions& options) {
+  const std::string key = as_python_text(options.spatial_key);
+  throw InputError(fmt::format(
+      "{0}: obsm/{1} does not hold numbers; if they stand there as text, in Python: import "
+      "anndata; "
+      "a = anndata.read_h5ad(\"{2}\"); a.obsm[\"{3}\"] = a.obsm[\"{3}\"].astype(float); "
+      "a.write_h5ad(\"section.h5ad\")",
+      options.path, options.spatial_key, as_python_text(options.path), key));
+}
+
 /// A table of coordinates: its numeric columns, row by row.
-Coordinates from_frame(hid_t file, const std::string& path) {
+Coordinates from_frame(hid_t file, const std::string& path, const InputOptions& options) {
   std::vector<std::string> left_out;
   const Frame frame = anndata::read_frame(file, path, left_out);
   Coordinates places;
@@ -65,8 +75,7 @@ Coordinates from_frame(hid_t file, const std::string& path) {
             for (std::size_t i = 0; i < all.size(); ++i)
               places.values[i * frame.columns.size() + d] = static_cast<double>(all[i]);
           } else {
-            throw InputError(fmt::format("{}: column {} of {} is not a number", h5::file_name(file),
-                                         frame.columns[d].name, path));
+            throw_text_coordinates(options);
           }
         },
         frame.columns[d].values);
@@ -148,8 +157,9 @@ std::string without_coordinates(const InputOptions& options, const Frame& obs,
         "a.obsm[\"{}\"] = a.obs[[\"{}\", \"{}\"]].to_numpy(); a.write_h5ad(\"section.h5ad\")",
         missing, columns->first, columns->second, as_python_text(options.path),
         as_python_text(options.spatial_key), columns->first, columns->second);
-  return fmt::format("{} (obsm holds: {}); set input.spatial_key", missing,
-                     keys.empty() ? "nothing" : fmt::format("{}", fmt::join(keys, ", ")));
+  if (keys.empty())
+    return missing + " (obsm holds: nothing); put them there, an array of spots x 2";
+  return fmt::format("{} (obsm holds: {}); set input.spatial_key", missing, fmt::join(keys, ", "));
 }
 
 Coordinates read_coordinates(hid_t file, const InputOptions& options, const Annotations& known) {
@@ -165,9 +175,10 @@ Coordinates read_coordinates(hid_t file, const InputOptions& options, const Anno
   } else if (h5::is_group(file, path)) {
     if (anndata::is_sparse(file, path))
       throw InputError(options.path + ": " + path + " is sparse; coordinates are a dense array");
-    places = from_frame(file, path);
+    places = from_frame(file, path, options);
     shape = {static_cast<std::int64_t>(places.n_dims == 0 ? 0 : places.n_spots()), places.n_dims};
   } else {
+    if (h5::class_of(file, path) == H5T_STRING) throw_text_coordinates(options);
     shape = h5::shape_of(file, path);
     places.values = h5::read<double>(file, path);
   }

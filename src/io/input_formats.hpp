@@ -78,9 +78,10 @@ std::string without_positions(const std::filesystem::path& matrix);
 
 /// The names by which these barcodes stand in a table of positions: as they are; or, where none
 /// stands so, without the "-1" of 10x at their end, or with one, if all do. A warning then tells.
-/// Throws InputError: barcodes that the table has not.
+/// `example`: a name of the table. Throws InputError: barcodes that the table has not.
 std::vector<std::string> names_in_table(const std::vector<std::string>& barcodes,
                                         const std::function<bool(const std::string&)>& is_there,
+                                        const std::string& example,
                                         const std::filesystem::path& table,
                                         std::vector<std::string>& warnings);
 

@@ -71,6 +71,13 @@ Frame read_features(const fs::path& path) {
   return var;
 }
 
+/// What to say of a table that has one line more than the matrix tells.
+std::string header_of(const fs::path& table, std::int64_t n_more) {
+  if (n_more != 1) return {};
+  return fmt::format(" (if the first line of {} is a header, '{}', remove it)",
+                     table.filename().string(), TextLines(table).next().value_or(""));
+}
+
 struct Entries {
   std::int64_t n_rows = 0, n_cols = 0, n_entries = 0;
   std::vector<std::int32_t> row, col;
@@ -95,7 +102,8 @@ void read_size(TextLines& lines, Entries& entries) {
       line->find("complex") != std::string_view::npos ||
       line->find("pattern") != std::string_view::npos)
     throw InputError(lines.place() +
-                     " is not '%%MatrixMarket matrix coordinate integer (or real) general'");
+                     " is not '%%MatrixMarket matrix coordinate integer (or real) general', as "
+                     "scipy.io.mmwrite writes a scipy.sparse.coo_matrix");
   do {
     line = lines.next();
   } while (line && (line->empty() || line->front() == '%'));
@@ -178,8 +186,8 @@ void add_coordinates(const fs::path& path, Dataset& data, std::vector<std::strin
   }
   data.coordinates.n_dims = static_cast<int>(n_dims);
   const std::vector<std::string> names = names_in_table(
-      data.spot_names, [&](const std::string& name) { return places.contains(name); }, path,
-      warnings);
+      data.spot_names, [&](const std::string& name) { return places.contains(name); },
+      places.empty() ? "" : places.begin()->first, path, warnings);
   for (const std::string& name : names) {
     const std::vector<double>& at = places.at(name).coordinates;
     data.coordinates.values.insert(data.coordinates.values.end(), at.begin(), at.end());
@@ -218,9 +226,11 @@ Loaded load_matrix_market(const fs::path& folder, Part part) {
           files.matrix.string(), entries.n_rows, entries.n_cols,
           as_python_text(files.matrix.string()), as_python_text((folder / "matrix.mtx").string())));
     if (entries.n_rows != var.n_rows() || entries.n_cols != obs.n_rows())
-      throw InputError(fmt::format("{} is {} x {}, but there are {} features and {} barcodes",
+      throw InputError(fmt::format("{} is {} x {}, but there are {} features and {} barcodes{}{}",
                                    files.matrix.string(), entries.n_rows, entries.n_cols,
-                                   var.n_rows(), obs.n_rows()));
+                                   var.n_rows(), obs.n_rows(),
+                                   header_of(files.features, var.n_rows() - entries.n_rows),
+                                   header_of(files.barcodes, obs.n_rows() - entries.n_cols)));
     loaded.data.counts = rows_of_spots(entries, files.matrix.string());
     loaded.data.spot_names = obs.index;
     loaded.data.gene_names = var.index;

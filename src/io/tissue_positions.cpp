@@ -45,7 +45,7 @@ std::unordered_map<std::string, Position> read_positions(const fs::path& path) {
     if (!is_good)
       throw InputError(lines.place() +
                        " is not: barcode, in_tissue, array_row, array_col, pxl_row_in_fullres, "
-                       "pxl_col_in_fullres");
+                       "pxl_col_in_fullres; between commas, in_tissue 0 or 1, no row numbers");
     const auto [at, is_new] = positions.try_emplace(
         fields[0], Position{lines.line(), number[0] != 0, std::llround(number[1]),
                             std::llround(number[2]), number[3], number[4]});
@@ -106,7 +106,8 @@ std::string without_positions(const fs::path& matrix) {
 
 std::vector<std::string> names_in_table(const std::vector<std::string>& barcodes,
                                         const std::function<bool(const std::string&)>& is_there,
-                                        const fs::path& table, std::vector<std::string>& warnings) {
+                                        const std::string& example, const fs::path& table,
+                                        std::vector<std::string>& warnings) {
   const auto first_missing = [&](const std::vector<std::string>& names) {
     return std::find_if_not(names.begin(), names.end(), is_there);
   };
@@ -124,9 +125,13 @@ std::vector<std::string> names_in_table(const std::vector<std::string>& barcodes
   if (n_there > 0 || first_missing(others) != others.end())
     throw InputError(fmt::format(
         "{} has no line for barcode {} of the matrix, nor for {} of {} in all; the files belong to "
-        "different sections",
+        "different sections{}",
         table.string(), *first_missing(barcodes),
-        static_cast<std::int64_t>(barcodes.size()) - n_there, barcodes.size()));
+        static_cast<std::int64_t>(barcodes.size()) - n_there, barcodes.size(),
+        n_there == 0 && !example.empty()
+            ? fmt::format(", or one has something before or behind the barcodes (there: {})",
+                          example)
+            : ""));
   warnings.push_back(fmt::format("barcodes end in -1 in {} alone, and were matched without it",
                                  all_end ? "the matrix" : table.string()));
   return others;
@@ -140,8 +145,8 @@ void add_tissue_positions(const fs::path& path, Part part, Loaded& loaded) {
   std::vector<std::int64_t> in_tissue, array_row, array_col;
   Coordinates places;
   const std::vector<std::string> names = names_in_table(
-      obs.index, [&](const std::string& name) { return positions.contains(name); }, path,
-      loaded.warnings);
+      obs.index, [&](const std::string& name) { return positions.contains(name); },
+      positions.empty() ? "" : positions.begin()->first, path, loaded.warnings);
   for (std::size_t i = 0; i < names.size(); ++i) {
     const Position& at = positions.at(names[i]);
     if (!at.in_tissue) continue;

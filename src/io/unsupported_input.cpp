@@ -226,10 +226,21 @@ Detail data_files(const Seen& seen) {
   return found(fmt::format("{}", fmt::join(some, ", ")));
 }
 
+/// The largest of them, which has the counts.
 Detail folder_of_tables(const Seen& seen) {
   if (!seen.is_folder) return std::nullopt;
-  const std::string name = seen.ending({".csv", ".tsv", ".txt"});
-  return name.empty() ? std::nullopt : Detail(as_python_text(name));
+  std::string largest;
+  std::uintmax_t size = 0;
+  for (const std::string& name : seen.names) {
+    std::error_code unknown;
+    const std::string bare = name.ends_with(".gz") ? name.substr(0, name.size() - 3) : name;
+    const bool is_table =
+        bare.ends_with(".csv") || bare.ends_with(".tsv") || bare.ends_with(".txt");
+    if (!is_table || !fs::is_regular_file(seen.path / name, unknown)) continue;
+    const std::uintmax_t here = fs::file_size(seen.path / name, unknown);
+    if (largest.empty() || here > size) largest = name, size = here;
+  }
+  return found(as_python_text(largest));
 }
 
 Detail hdf5_with(const Seen& seen, std::initializer_list<std::string_view> all) {
@@ -329,8 +340,6 @@ const Kind other_kinds[] = {
      R"(a = anndata.AnnData(pd.read_csv("{path}/{detail}", index_col=0)); a.obsm["spatial"] = )"
      R"(pd.read_csv("coordinates.csv", index_col=0).loc[a.obs_names].to_numpy(); )"
      R"(a.write_h5ad("section.h5ad"))"},
-    {"an empty folder", [](const Seen& s) { return found(s.is_folder && s.names.empty()); },
-     "name the folder or file that holds the section"},
 };
 
 /// The first bytes of a file as they are, then inflated, which changes nothing in others.

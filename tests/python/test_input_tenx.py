@@ -189,6 +189,9 @@ def test_refuses_incomplete_and_damaged_folders(tmp_path):
     (folder / "matrix.mtx.gz").write_bytes(whole)
     (folder / "barcodes.tsv.gz").write_bytes(gzip.compress("\n".join(parts[1][:-1]).encode()))
     assert "39 barcodes" in refusal(folder, tmp_path)
+    (folder / "barcodes.tsv.gz").write_bytes(gzip.compress("\n".join(["cell", *parts[1]]).encode()))
+    assert refusal(folder, tmp_path).endswith(
+        "25 features and 41 barcodes (if the first line of barcodes.tsv.gz is a header, 'cell', remove it)")
     (folder / "features.tsv.gz").unlink()
     assert "no features.tsv" in refusal(folder, tmp_path)
 

@@ -101,7 +101,7 @@ def test_leads_from_a_table_of_counts_to_an_anndata_file(tmp_path, monkeypatch, 
 def test_leads_from_a_parquet_table_and_a_folder_of_tables(tmp_path, monkeypatch):
     folder = tmp_path / "in"
     folder.mkdir()
-    section().to_df().astype(int).to_csv(folder / "a_counts.csv")
+    section().to_df().astype(int).to_csv(folder / "e_counts.csv")
     PLACES.to_csv(folder / "coordinates.csv")
     refused = refusal(folder, tmp_path)
     assert f"{folder} is a folder of text tables, which is not read" in refused
@@ -247,7 +247,6 @@ def test_leads_from_names_with_a_sample_in_front_to_a_folder_that_is_read(tmp_pa
 def test_names_the_files_of_a_folder_that_could_be_meant(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
-    assert f"{folder} is an empty folder, which is not read; name the folder or file" in refusal(folder, tmp_path)
     section().write_h5ad(folder / "b.h5ad")
     write_v3(folder / "raw_feature_bc_matrix.h5", *make())
     assert "a folder that holds b.h5ad, raw_feature_bc_matrix.h5, which is not read; name the one" in refusal(
@@ -270,6 +269,17 @@ def test_leads_from_coordinates_that_stand_in_obs_alone(tmp_path, monkeypatch):
     data.obsm["X_spatial"] = data.obsm["X_pca"]
     data.write_h5ad(tmp_path / "in.h5ad")
     assert "(obsm holds: X_pca, X_spatial); set input.spatial_key" in refusal(tmp_path / "in.h5ad", tmp_path)
+    section(places=False).write_h5ad(tmp_path / "in.h5ad")
+    assert "(obsm holds: nothing); put them there, an array of spots x 2" in refusal(tmp_path / "in.h5ad", tmp_path)
+
+    for places in (PLACES.astype(str), PLACES.astype(str).to_numpy().astype(object)):
+        data = section(places=False)
+        data.obsm["spatial"] = places
+        data.write_h5ad(tmp_path / "in.h5ad")
+        refused = refusal(tmp_path / "in.h5ad", tmp_path)
+        assert "obsm/spatial does not hold numbers; if they stand there as text" in refused
+        take_the_way_in(refused, tmp_path, monkeypatch)
+        expect_same_section(tmp_path / "section.h5ad", tmp_path)
 
 
 def test_says_that_a_matrix_is_transposed_and_how_to_turn_it(tmp_path, monkeypatch):
@@ -339,6 +349,15 @@ def test_matches_barcodes_that_differ_by_their_ending_alone(tmp_path, in_matrix)
     refused = refusal(tmp_path / "in", tmp_path)
     assert f"no line for barcode {(parts[1] if in_matrix else bare)[0 if in_matrix else 5]} of the matrix" in refused
     assert f"nor for {5 if in_matrix else 35} of 40 in all" in refused
+
+
+def test_shows_a_name_of_the_table_where_none_is_in_the_matrix(tmp_path):
+    parts = make()
+    write_market(tmp_path / "in", parts[0], [f"S1_{name}" for name in parts[1]], *parts[2:])
+    (tmp_path / "in" / "coordinates.csv").write_text("AAAC0000-1,1,2\n")
+    refused = refusal(tmp_path / "in", tmp_path)
+    assert "has no line for barcode S1_AAAC0000-1 of the matrix, nor for 40 of 40 in all" in refused
+    assert "or one has something before or behind the barcodes (there: AAAC0000-1)" in refused
 
 
 def test_accepts_a_byte_order_mark_and_refuses_utf_16(tmp_path):
