@@ -1,7 +1,9 @@
 #include "comm/comm.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 #include <utility>
 
 namespace stamarker {
@@ -87,6 +89,18 @@ Comm::Lengths Comm::lengths_of(std::size_t n_mine) const {
 }
 
 void Comm::barrier() const { check_mpi(MPI_Barrier(comm_)); }
+
+bool Comm::all_arrive(double seconds) const {
+  MPI_Request arrival = MPI_REQUEST_NULL;
+  check_mpi(MPI_Ibarrier(comm_, &arrival));
+  const double start = MPI_Wtime();
+  for (int is_done = 0; MPI_Wtime() - start < seconds;) {
+    check_mpi(MPI_Test(&arrival, &is_done, MPI_STATUS_IGNORE));
+    if (is_done != 0) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
 
 std::string Comm::broadcast(const std::string& text, int root) const {
   std::int64_t length = static_cast<std::int64_t>(text.size());

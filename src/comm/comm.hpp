@@ -82,6 +82,9 @@ class Comm {
   /// This rank's number among the ranks of its machine, in the order of their ranks here.
   int rank_on_machine() const;
   void barrier() const;
+  /// A barrier that waits no longer than `seconds`. Whether all ranks came; where not, all that is
+  /// left is to end the job.
+  bool all_arrive(double seconds) const;
 
   /// The blocks of all ranks, in rank order, on every rank. Block lengths may differ.
   template <class T>

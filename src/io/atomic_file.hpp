@@ -32,6 +32,9 @@ bool is_partial(const std::string& path);
 /// `<path>` of `<path>.partial`; any other path as it is.
 std::string path_of_partial(const std::string& partial);
 
+/// Throws the InputError of a write of `path` that failed with the system's `error`.
+[[noreturn]] void throw_not_written(const std::string& path, int error);
+
 /// Writes a text file by AtomicFile. Throws InputError: no space, no permission.
 void write_text_file(const std::string& path, const std::string& text);
 
@@ -43,10 +46,10 @@ void write_file(const std::string& path, const std::function<void(hid_t file)>& 
 
 /// The same by all ranks of `comm` into one file. Collective. First `make` runs on rank 0 alone: it
 /// makes all groups and datasets and writes what is small; then the space of the file is reserved
-/// on the disk, so that it cannot run out later; then `write` runs on every rank and writes rows by
-/// the collective calls of h5_parallel.hpp, making nothing new. It throws an InputError on all
-/// ranks or on none (Comm::together); then nothing of the file is left. Any other exception leaves
-/// at once the rank that meets it, for main to end the program.
+/// on the disk, so that it cannot run out later; then `write` runs on every rank, with the file
+/// open to be read, and writes rows by the functions of h5_parallel.hpp. It throws an InputError on
+/// all ranks or on none (Comm::together). Any other exception leaves at once the rank that meets
+/// it, for main to end the program. Either way nothing of the file is left.
 void write_file_together(const Comm& comm, const std::string& path,
                          const std::function<void(hid_t file)>& make,
                          const std::function<void(hid_t file)>& write);

@@ -9,43 +9,40 @@
 #include "io/h5.hpp"
 
 /// Rows of datasets that several ranks write together, into a file of write_file_together
-/// (atomic_file.hpp): one rank has made the datasets, then each rank writes its own rows. All
-/// functions with a Comm are collective: ranks without rows call them too. Failures are agreed: if
-/// one rank cannot write, all throw the same InputError.
+/// (atomic_file.hpp): one rank has made the datasets, then each rank writes its own rows, where
+/// HDF5 has put them in the file, by plain writes of the system: no rank waits for another while it
+/// writes, so that one that fails keeps none. All functions with a Comm are collective: ranks
+/// without rows call them too. Failures are agreed: if one rank cannot write, all throw the same
+/// InputError.
 namespace stamarker::h5 {
 
-/// How the values of a dataset lie in the file.
-struct Layout {
-  std::int64_t chunk_rows = 0;  // 0: contiguous
-  int gzip = 0;  // 1 .. 9; needs chunk_rows > 0; 0: not compressed. Space of compressed data is not
-                 // reserved before ranks write them together
-};
-
 /// Makes an empty dataset of the given shape, one to three dimensions, rows first, by one rank on
-/// its own file. Space is taken from the file at once unless the dataset is compressed. Values not
-/// written later are undefined.
+/// its own file. Its space is taken from the file at once, in one piece. Values not written later
+/// are undefined.
 void create_typed_rows(hid_t where, const std::string& name, hid_t type,
-                       const std::vector<std::int64_t>& shape, Layout layout);
+                       const std::vector<std::int64_t>& shape);
 template <class T>
-void create_rows(hid_t where, const std::string& name, const std::vector<std::int64_t>& shape,
-                 Layout layout = {}) {
-  create_typed_rows(where, name, native_type<T>(), shape, layout);
+void create_rows(hid_t where, const std::string& name, const std::vector<std::int64_t>& shape) {
+  create_typed_rows(where, name, native_type<T>(), shape);
 }
 
+/// Of values whose type in the file is another one: bytes that a rank converts at a time.
+constexpr std::size_t converted_at_once = std::size_t{1} << 22;
+
 /// Writes rows [first_row, first_row + n) of an existing dataset, n = values / row length, possibly
-/// 0. Rows of different ranks do not overlap. Collective. A rank passes at most `most_bytes` to
-/// HDF5 at a time.
+/// 0. Rows of different ranks do not overlap. Values become those of the file's type,
+/// `most_bytes` of them at a time. Collective.
 void write_typed_rows(const Comm& comm, hid_t where, const std::string& name, hid_t type,
                       std::int64_t first_row, std::span<const std::byte> values,
                       std::size_t most_bytes);
 template <class T>
 void write_rows(const Comm& comm, hid_t where, const std::string& name, std::int64_t first_row,
-                std::span<const T> values, std::size_t most_bytes = std::size_t{1} << 28) {
+                std::span<const T> values, std::size_t most_bytes = converted_at_once) {
   write_typed_rows(comm, where, name, native_type<T>(), first_row, std::as_bytes(values),
                    most_bytes);
 }
 
-/// Writes single rows of a two-dimensional, contiguous dataset, wherever they are. rows: ascending,
+/// Writes single rows of a two-dimensional dataset, wherever they are. rows: ascending,
 /// distinct. values: [rows, n_cols]. Collective.
 void write_typed_row_list(const Comm& comm, hid_t where, const std::string& name, hid_t type,
                           std::span<const std::int32_t> rows, std::span<const std::byte> values);

@@ -126,4 +126,20 @@ TEST(Comm, GathersOnRankZeroAlone) {
   EXPECT_EQ(all, expected);
 }
 
+TEST(Comm, WaitsForOtherRanksNoLongerThanItIsTold) {
+  const Comm world(MPI_COMM_WORLD), of_failure(MPI_COMM_WORLD);
+  const bool is_late = world.size() > 1 && world.rank() == world.size() - 1;
+
+  EXPECT_TRUE(world.all_arrive(60));
+  if (!is_late) {
+    EXPECT_EQ(of_failure.all_arrive(0.05), world.size() == 1);
+  }
+
+  world.barrier();
+  if (is_late) {
+    EXPECT_TRUE(of_failure.all_arrive(60));
+  }
+  world.barrier();
+}
+
 }  // namespace stamarker::test

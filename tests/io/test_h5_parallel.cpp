@@ -34,8 +34,7 @@ class H5Parallel : public ::testing::Test {
   const Comm world{MPI_COMM_WORLD};
 
   /// Writes a dataset by blocks of rows and reads it whole on every rank.
-  void write_and_compare(const std::vector<std::int64_t>& shape, h5::Layout layout,
-                         std::size_t most_bytes) {
+  void write_and_compare(const std::vector<std::int64_t>& shape, std::size_t most_bytes) {
     const Scratch scratch(world);
     const std::string path = scratch / "rows.h5";
     const auto n = static_cast<std::size_t>(
@@ -45,7 +44,7 @@ class H5Parallel : public ::testing::Test {
     const Block mine = uneven(world, static_cast<int>(shape[0]));
 
     h5::write_file_together(
-        world, path, [&](hid_t file) { h5::create_rows<T>(file, "group/rows", shape, layout); },
+        world, path, [&](hid_t file) { h5::create_rows<T>(file, "group/rows", shape); },
         [&](hid_t file) {
           h5::write_rows(
               world, file, "group/rows", mine.begin,
@@ -67,20 +66,12 @@ constexpr std::size_t at_once = std::size_t{1} << 28;
 TYPED_TEST(H5Parallel, WritesRowsOfOneTwoAndThreeDimensions) {
   for (const std::vector<std::int64_t>& shape :
        {std::vector<std::int64_t>{1001}, {101, 7}, {37, 3, 5}, {1, 4}})
-    this->write_and_compare(shape, {}, at_once);
+    this->write_and_compare(shape, at_once);
 }
 
-TYPED_TEST(H5Parallel, WritesCompressedChunksThatRanksShare) {
-  for (const std::int64_t chunk_rows : {1, 64, 1000})
-    for (const std::vector<std::int64_t>& shape :
-         {std::vector<std::int64_t>{301}, {301, 7}, {61, 3, 5}})
-      this->write_and_compare(shape, {.chunk_rows = chunk_rows, .gzip = 4}, at_once);
-}
-
-TYPED_TEST(H5Parallel, WritesInRoundsWhenABlockExceedsTheLimit) {
-  this->write_and_compare({101, 7}, {}, 100);
-  this->write_and_compare({101, 7}, {.chunk_rows = 8, .gzip = 1}, 100);
-  this->write_and_compare({11, 70}, {}, 1);  // less than a row: one row at a time
+TYPED_TEST(H5Parallel, WritesInPiecesWhenABlockExceedsTheLimit) {
+  this->write_and_compare({101, 7}, 100);
+  this->write_and_compare({11, 70}, 1);  // less than a value: one at a time
 }
 
 /// Row i of `n_rows` holds i mod 4 entries.
