@@ -230,6 +230,19 @@ void read_sections(const Frame& obs, const InputOptions& options, Dataset& data)
     data.section[i] = number[static_cast<std::size_t>(codes[i])];
 }
 
+/// Space Ranger's column of spots in tissue: they are not left out here as they are of 10x data.
+void warn_of_spots_outside(const Frame& obs, std::vector<std::string>& warnings) {
+  const Column* in_tissue = obs.find("in_tissue");
+  if (in_tissue == nullptr || in_tissue->categories) return;
+  const auto n_outside = std::ranges::count_if(
+      as_texts(in_tissue->values), [](const auto& text) { return text == "0" || text == "False"; });
+  if (n_outside == 0) return;
+  warnings.push_back(fmt::format(
+      "{} of {} spots are outside the tissue by obs/in_tissue and are used all the same; to leave "
+      "them out, in Python: a = a[a.obs[\"in_tissue\"] == 1]",
+      n_outside, obs.n_rows()));
+}
+
 void expect_size(const InputOptions& options, const std::string& matrix, std::int64_t n,
                  std::int64_t expected, const std::string& table) {
   if (n == expected) return;
@@ -309,6 +322,7 @@ Loaded load_h5ad(const InputOptions& options, Part part) {
   data.coordinates = read_coordinates(file, options, known);
   loaded.positions = "obsm/" + options.spatial_key;
   read_sections(known.obs, options, data);
+  warn_of_spots_outside(known.obs, loaded.warnings);
   if (part == Part::everything) data.counts = anndata::read_matrix(file, places.matrix);
   const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, places.matrix);
   expect_size(options, places.matrix, shape[0], static_cast<std::int64_t>(data.spot_names.size()),

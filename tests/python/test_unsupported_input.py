@@ -431,3 +431,15 @@ def test_refuses_one_of_several_sections_whose_spots_are_all_at_one_place(tmp_pa
     done = run(PROGRAMS.parent / "stamarker", "prepare", tmp_path / "run.yaml", "--overwrite")
     assert done.returncode == 2
     assert "in.h5ad: obsm/spatial: all 20 spots of section 'b' have the same coordinates" in done.stderr
+
+
+@pytest.mark.parametrize("kind", [int, float, bool])
+def test_warns_of_spots_outside_the_tissue_in_an_anndata_file(tmp_path, kind):
+    data = section()
+    data.obs["in_tissue"] = (np.arange(N_SPOTS) % 4 > 0).astype(kind)
+    data.write_h5ad(tmp_path / "in.h5ad")
+    warning = "10 of 40 spots are outside the tissue by obs/in_tissue and are used all the same"
+    assert warning in prepare(tmp_path / "in.h5ad", tmp_path).stderr
+
+    data[data.obs["in_tissue"] == 1].write_h5ad(tmp_path / "in.h5ad")
+    assert "in_tissue" not in prepare(tmp_path / "in.h5ad", tmp_path).stderr
