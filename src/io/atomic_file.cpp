@@ -10,13 +10,17 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <system_error>
 
+#include "io/block_checksums.hpp"
 #include "io/descriptor.hpp"
 #include "io/disk_driver.hpp"
 
 namespace stamarker {
 
 namespace {
+
+namespace fs = std::filesystem;
 
 constexpr const char* partial_ending = ".partial";
 
@@ -101,16 +105,55 @@ void make_file(const std::string& path, const std::function<void(hid_t file)>& f
   stamarker::check(first_error, path);
 }
 
-/// Takes the space of the whole file from the disk, so that none of the ranks runs out of it. Where
-/// the file system cannot reserve, posix_fallocate writes into each block instead.
-void reserve(const std::string& path) {
-  const std::string partial = path + partial_ending;
-  const Descriptor file(partial, O_RDWR | O_NOFOLLOW);
-  stamarker::check(file.is_open() ? 0 : errno, path);
+/// Bytes of `<path>.partial`.
+std::int64_t size_of_partial(const std::string& path) {
   std::error_code failure;
-  const auto size = static_cast<off_t>(std::filesystem::file_size(partial, failure));
+  const auto size = static_cast<std::int64_t>(fs::file_size(path + partial_ending, failure));
   stamarker::check(failure.value(), path);
-  stamarker::check(posix_fallocate(file.id(), 0, std::max<off_t>(size, 1)), path);
+  return size;
+}
+
+/// Takes the space of n_bytes from the disk, so that none of the ranks runs out of it. Where the
+/// file system cannot reserve, posix_fallocate writes into each block instead.
+void reserve(const std::string& path, std::int64_t n_bytes) {
+  const Descriptor file(path + partial_ending, O_RDWR | O_NOFOLLOW);
+  stamarker::check(file.is_open() ? 0 : errno, path);
+  stamarker::check(posix_fallocate(file.id(), 0, std::max<off_t>(n_bytes, 1)), path);
+}
+
+/// Runs `work` on `<path>.partial`.
+template <class Work>
+auto on_partial(const std::string& path, Work work) {
+  try {
+    return work(path + partial_ending);
+  } catch (const std::system_error& error) {
+    throw_not_written(path, error.code().value());
+  }
+}
+
+std::vector<std::uint64_t> checksums_of_share(const std::string& path, std::int64_t n_bytes,
+                                              int rank, int n_ranks) {
+  const Block mine = block_of(rank, n_ranks, static_cast<int>(checked_blocks(n_bytes).n()));
+  return on_partial(
+      path, [&](const std::string& partial) { return checksums_of_part(partial, n_bytes, mine); });
+}
+
+void append(const std::string& path, std::int64_t n_bytes,
+            const std::vector<std::uint64_t>& checksums) {
+  on_partial(path,
+             [&](const std::string& partial) { append_checksums(partial, n_bytes, checksums); });
+}
+
+/// What all ranks have written is read once more, by all, to get its checksums.
+void append_together(const Comm& comm, const std::string& path, std::int64_t n_bytes) {
+  comm.broadcast(std::span(&n_bytes, 1));
+  std::vector<std::int64_t> mine;  // MPI's type; the bits are the same
+  comm.together([&] {
+    const auto checksums = checksums_of_share(path, n_bytes, comm.rank(), comm.size());
+    mine.assign(checksums.begin(), checksums.end());
+  });
+  const std::vector<std::int64_t> all = comm.gather(std::span<const std::int64_t>(mine));
+  comm.on_root([&] { append(path, n_bytes, {all.begin(), all.end()}); });
 }
 
 /// Each rank opens what rank 0 has made, to read where its datasets lie, and writes its rows.
@@ -126,24 +169,32 @@ void write_on_all(const Comm& comm, const std::string& path,
 
 }  // namespace
 
-void write_file(const std::string& path, const std::function<void(hid_t file)>& fill) {
+void write_file(const std::string& path, const std::function<void(hid_t file)>& fill,
+                Checksums checksums) {
   AtomicFile file(path);
   make_file(path, fill);
+  if (checksums == Checksums::of_blocks) {
+    const std::int64_t n_bytes = size_of_partial(path);
+    append(path, n_bytes, checksums_of_share(path, n_bytes, 0, 1));
+  }
   file.commit();
 }
 
 void write_file_together(const Comm& comm, const std::string& path,
                          const std::function<void(hid_t file)>& make,
-                         const std::function<void(hid_t file)>& write) {
+                         const std::function<void(hid_t file)>& write, Checksums checksums) {
   const std::string partial = path + partial_ending;
   std::optional<AtomicFile> file;  // on rank 0
+  std::int64_t n_bytes = 0;        // likewise
   try {
     comm.on_root([&] {
       file.emplace(path);
       make_file(path, make);
-      reserve(path);
+      n_bytes = size_of_partial(path);
+      reserve(path, n_bytes + (checksums == Checksums::none ? 0 : bytes_of_checksums(n_bytes)));
     });
     write_on_all(comm, path, write);
+    if (checksums == Checksums::of_blocks) append_together(comm, path, n_bytes);
     comm.on_root([&] { file->commit(); });
   } catch (const InputError&) {
     throw;  // of all ranks: rank 0 removes the file

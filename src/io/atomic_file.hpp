@@ -40,9 +40,14 @@ void write_text_file(const std::string& path, const std::string& text);
 
 namespace h5 {
 
+/// Whether a file carries checksums of its contents (block_checksums.hpp), for open_checked
+/// (disk_driver.hpp). To other readers of HDF5 it is the same.
+enum class Checksums { none, of_blocks };
+
 /// Creates an HDF5 file by AtomicFile, on this rank alone; `fill` writes its contents.
 /// Throws InputError: no space, no permission; then nothing of the file is left.
-void write_file(const std::string& path, const std::function<void(hid_t file)>& fill);
+void write_file(const std::string& path, const std::function<void(hid_t file)>& fill,
+                Checksums checksums = Checksums::none);
 
 /// The same by all ranks of `comm` into one file. Collective. First `make` runs on rank 0 alone: it
 /// makes all groups and datasets and writes what is small; then the space of the file is reserved
@@ -52,7 +57,8 @@ void write_file(const std::string& path, const std::function<void(hid_t file)>& 
 /// it, for main to end the program. Either way nothing of the file is left.
 void write_file_together(const Comm& comm, const std::string& path,
                          const std::function<void(hid_t file)>& make,
-                         const std::function<void(hid_t file)>& write);
+                         const std::function<void(hid_t file)>& write,
+                         Checksums checksums = Checksums::none);
 
 }  // namespace h5
 }  // namespace stamarker

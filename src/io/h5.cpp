@@ -139,7 +139,7 @@ hid_t checked(hid_t id, Site where) {
   return id;
 }
 
-File open_to_read(const std::string& path) {
+File open_to_read(const std::string& path, hid_t access) {
   silence();
   read_lzf();
   namespace fs = std::filesystem;
@@ -148,7 +148,7 @@ File open_to_read(const std::string& path) {
   if (fs::is_directory(path, ignored)) throw InputError(path + " is a folder, not a file");
   if (!fs::is_regular_file(path, ignored))  // opening a pipe would wait for its writer
     throw InputError(path + " is a pipe or device, not a file");
-  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access);
   if (id >= 0) return File{id};
   const bool is_hdf5 = H5Fis_hdf5(path.c_str()) > 0;
   throw InputError(path + (is_hdf5

@@ -79,7 +79,7 @@ hid_t native_type() {
 
 /// Opens for reading, by this rank alone. Throws InputError: missing, a folder, not HDF5,
 /// truncated.
-File open_to_read(const std::string& path);
+File open_to_read(const std::string& path, hid_t access = H5P_DEFAULT);
 /// Flushes and closes, so that errors of the disk are seen. No object of the file may be open.
 void close(File file);
 std::string file_name(hid_t object);

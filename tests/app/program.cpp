@@ -11,6 +11,7 @@
 #include <sstream>
 #include <thread>
 
+#include "io/block_checksums.hpp"
 #include "io/h5.hpp"
 
 namespace stamarker::test {
@@ -196,6 +197,20 @@ std::map<std::string, std::string> comparable_contents(const fs::path& file) {
            entry.first.starts_with("uns/stamarker/provenance");
   });
   return contents;
+}
+
+void flip_bit(const fs::path& file, std::int64_t offset) {
+  std::fstream opened(file, std::ios::in | std::ios::out | std::ios::binary);
+  opened.seekg(offset);
+  const auto byte = static_cast<char>(opened.get() ^ (1 << offset % 8));
+  opened.seekp(offset);
+  opened.put(byte);
+}
+
+void add_checksums(const fs::path& file) {
+  const auto n_bytes = static_cast<std::int64_t>(fs::file_size(file));
+  const auto n_blocks = static_cast<int>(checked_blocks(n_bytes).n());
+  append_checksums(file, n_bytes, checksums_of_part(file, n_bytes, {0, n_blocks}));
 }
 
 std::string read_text(const fs::path& file) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -56,6 +57,12 @@ std::map<std::string, std::string> contents_of(const std::filesystem::path& file
 /// contents_of a result without the two groups that may differ between equal runs: run times and
 /// provenance.
 std::map<std::string, std::string> comparable_contents(const std::filesystem::path& file);
+
+/// Flips a bit of the byte at `offset`; a second call flips it back.
+void flip_bit(const std::filesystem::path& file, std::int64_t offset);
+
+/// Gives a stage file that a test has changed its checksums (io/block_checksums.hpp).
+void add_checksums(const std::filesystem::path& file);
 
 std::string read_text(const std::filesystem::path& file);
 void write_text(const std::filesystem::path& file, const std::string& text);

@@ -255,9 +255,12 @@ TEST_F(Pipeline, DamagedSaliencyOfOneRankIsOneLineOnAll) {
   ASSERT_EQ(run("run", with_saliency).exit_code, 0);
   const fs::path tile = scratch_ / "run/saliency/tile_0000.h5";
   const auto change = [&](const std::function<void(hid_t)>& work) {
-    const h5::File file{H5Fopen(tile.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
-    h5::check(H5Ldelete(file, "saliency", H5P_DEFAULT));
-    work(file);
+    {
+      const h5::File file{H5Fopen(tile.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+      h5::check(H5Ldelete(file, "saliency", H5P_DEFAULT));
+      work(file);
+    }
+    add_checksums(tile);
   };
   const auto expect_refused = [&](const std::string& message) {
     const Outcome outcome = run("run", with_saliency, 2, "svgs", {"--overwrite"});

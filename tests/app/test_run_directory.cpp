@@ -72,14 +72,15 @@ TEST(StageFiles, AreDamagedOnlyWhereTheirContentsAre) {
 #endif
   const Scratch scratch;
   const std::string path = (scratch / "model_000.h5").string();
-  h5::write_file(path, [](hid_t file) {
+  const auto write = [](hid_t file) {
     const hsize_t n = hsize_t{1} << 50, chunk = 1024;  // more than any memory, none of it stored
     const h5::Space space{H5Screate_simple(1, &n, nullptr)};
     const h5::Properties chunked{H5Pcreate(H5P_DATASET_CREATE)};
     h5::check(H5Pset_chunk(chunked, 1, &chunk));
     const h5::DataSet loss{
         H5Dcreate2(file, "loss", H5T_NATIVE_DOUBLE, space, H5P_DEFAULT, chunked, H5P_DEFAULT)};
-  });
+  };
+  h5::write_file(path, write, h5::Checksums::of_blocks);
 
   EXPECT_THROW(read_model_losses(path), std::bad_alloc);
   EXPECT_THROW(read_model_embedding(path), InputError);
@@ -106,6 +107,7 @@ TEST_F(Pipeline, StageAfterAnUnfinishedOneNamesItAndLeavesItsFilesAlone) {
         H5Fopen((folder / "models/model_000.h5").c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
     h5::check(H5Ldelete(model, "embedding", H5P_DEFAULT));
   }
+  add_checksums(folder / "models/model_000.h5");
   fs::remove(folder / "models/model_002.h5");
   expect_unfinished("cluster",
                     "stage train is unfinished (1 of 3 models); run "

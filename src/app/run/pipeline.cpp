@@ -13,6 +13,7 @@
 #include "app/run/machine.hpp"
 #include "app/run/memory_plan.hpp"
 #include "app/run/run_lock.hpp"
+#include "app/run/same_files.hpp"
 #include "app/run/summary.hpp"
 #include "app/stages/stages.hpp"
 #include "app/version/version.hpp"
@@ -77,6 +78,17 @@ bool agreed_finished(const RunContext& run, Stage stage) {
   return run.world.max(finished) == 1;
 }
 
+/// What `stage` reads, and what is there of it: all ranks find the same. Collective.
+void expect_same_files(const RunContext& run, Stage stage) {
+  std::vector<std::string> files;
+  run.world.on_root([&] {
+    for (const Stage each : all_stages)
+      if (each <= stage && each != Stage::svgs)
+        for (const std::string& file : run.directory.files_of(each)) files.push_back(file);
+  });
+  expect_same_stage_files(run.world, files);
+}
+
 /// Computes the stages of the request that are not there yet.
 void run_stages(RunContext& run, StageRange stages) {
   using Clock = std::chrono::steady_clock;
@@ -88,6 +100,7 @@ void run_stages(RunContext& run, StageRange stages) {
       continue;
     }
     const Clock::time_point start = Clock::now();
+    if (stage != Stage::prepare) expect_same_files(run, stage);
     in_memory_for(run, stage, [&] { function_of(stage)(run); });
     run.world.barrier();
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
@@ -239,6 +252,7 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
     if (!request.is_dry_run) checksum = input_checksum(config.input.path);
   });
   checksum = world.broadcast(checksum);
+  if (!request.is_dry_run) expect_same_input(world, config.input.path);
 
   RunDirectory directory(config.output);
   const Fingerprints fingerprints(config, {program_of_results(), checksum});

@@ -136,18 +136,18 @@ std::string refusal(const RunDirectory& directory, const Config& config,
   } catch (const InputError&) {
     return "holds a run without a readable config.resolved.yaml; " + what_to_do;
   }
-  for (const std::string& file : others)
-    if (fingerprint_in(directory, stage, file).empty())
-      return fmt::format(
-          "{} cannot be read as a file of stamarker: close it if another program has it open, else "
-          "delete it, and `stamarker {} --resume` makes it again",
-          file, name_of(stage));
   const Origin theirs = origin_of_prepared(directory.prepared()), &ours = fingerprints.origin();
   if (!theirs.program.empty() && theirs.program != ours.program)
     return fmt::format(
         "holds a run of another version of the program, \"{}\" there and \"{}\" here, whose "
         "results may differ; {}",
         theirs.program, ours.program, what_to_do);
+  for (const std::string& file : others)
+    if (fingerprint_in(directory, stage, file).empty())
+      return fmt::format(
+          "{} cannot be read as a file of stamarker: close it if another program has it open, else "
+          "delete it, and `stamarker {} --resume` makes it again",
+          file, name_of(stage));
   if (!theirs.input_checksum.empty() && theirs.input_checksum != ours.input_checksum)
     return fmt::format("holds a run of {} as it was before its contents changed; {}",
                        config.input.path, what_to_do);

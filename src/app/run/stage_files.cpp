@@ -1,13 +1,18 @@
 #include "app/run/stage_files.hpp"
 
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <numeric>
 #include <span>
+#include <system_error>
 
 #include "data/select_counts.hpp"
 #include "data/sparse_rows.hpp"
 #include "io/anndata_matrix.hpp"
 #include "io/atomic_file.hpp"
+#include "io/block_checksums.hpp"
+#include "io/disk_driver.hpp"
 #include "io/h5.hpp"
 #include "io/h5_parallel.hpp"
 
@@ -36,38 +41,69 @@ void write_matrix(hid_t where, const std::string& name, const std::vector<T>& va
 
 void write_stage_file(const std::string& path, const std::string& fingerprint,
                       const std::function<void(hid_t)>& fill) {
-  h5::write_file(path, [&](hid_t file) {
+  const auto write = [&](hid_t file) {
     h5::write_attribute(file, "fingerprint", fingerprint);
     fill(file);
-  });
+  };
+  h5::write_file(path, write, h5::Checksums::of_blocks);
 }
 
-/// Runs `read` on the open file; a damaged file becomes an InputError that says what to do.
-template <class Read>
-auto read_open_file(const std::string& path, hid_t file, Read read) {
-  const auto damaged = [&](const std::exception& error) {
-    return InputError(path + " (damaged: " + error.what() + "; delete it and run its stage again)");
-  };
+constexpr const char* what_to_do = "delete it and run its stage again with --resume";
+
+InputError damaged(const DamagedFile& error) {
+  return InputError(fmt::format("{}; {}", error.what(), what_to_do));
+}
+
+h5::File open_stage_file(const std::string& path) {
   try {
-    return read(file);
-  } catch (const InputError& error) {
-    throw damaged(error);
-  } catch (const LibraryError& error) {
+    return h5::open_checked(path);
+  } catch (const DamagedFile& error) {
     throw damaged(error);
   }
 }
 
+/// Runs `read` on the open file; what cannot be read becomes an InputError that says what to do.
+template <class Read>
+auto read_open_file(const std::string& path, hid_t file, Read read) {
+  const auto expect_undamaged = [&] {
+    try {
+      h5::expect_undamaged(file);
+    } catch (const DamagedFile& error) {
+      throw damaged(error);
+    }
+  };
+  const auto refused = [&](const std::exception& error) {
+    expect_undamaged();  // else the reason is another
+    return InputError(fmt::format("{} cannot be read ({}); {}", path, error.what(), what_to_do));
+  };
+  const auto read_all = [&] {
+    try {
+      return read(file);
+    } catch (const InputError& error) {
+      throw refused(error);
+    } catch (const LibraryError& error) {
+      throw refused(error);
+    }
+  };
+  auto found = read_all();
+  expect_undamaged();
+  return found;
+}
+
 template <class Read>
 auto read_stage_file(const std::string& path, Read read) {
-  const h5::File file = h5::open_to_read(path);
+  const h5::File file = open_stage_file(path);
   return read_open_file(path, file, read);
 }
 
-/// Empty when there is no such file or attribute.
+std::string attribute(hid_t file, const char* name) {
+  return h5::has_attribute(file, name) ? h5::read_text_attribute(file, name) : "";
+}
+
+/// Empty when there is no such file or attribute, or the file is damaged.
 std::string attribute_or_empty(const std::string& path, const char* name) {
   try {
-    const h5::File file = h5::open_to_read(path);
-    return h5::has_attribute(file, name) ? h5::read_text_attribute(file, name) : "";
+    return read_stage_file(path, [=](hid_t file) { return attribute(file, name); });
   } catch (const InputError&) {
     return {};
   }
@@ -75,12 +111,31 @@ std::string attribute_or_empty(const std::string& path, const char* name) {
 
 }  // namespace
 
+std::uint64_t identity_of_stage_file(const std::string& path) {
+  try {
+    return CheckedFile(path).identity();
+  } catch (const DamagedFile& error) {
+    throw damaged(error);
+  } catch (const std::system_error& error) {
+    throw InputError(fmt::format("{} cannot be read ({})", path, error.code().message()));
+  }
+}
+
 std::string fingerprint_of_file(const std::string& path) {
   return attribute_or_empty(path, "fingerprint");
 }
 
 Origin origin_of_prepared(const std::string& path) {
-  return {attribute_or_empty(path, "program"), attribute_or_empty(path, "input_checksum")};
+  if (has_checksums(path))
+    return {attribute_or_empty(path, "program"), attribute_or_empty(path, "input_checksum")};
+  try {  // of a version that wrote none
+    const h5::File file = h5::open_to_read(path);
+    return {attribute(file, "program"), attribute(file, "input_checksum")};
+  } catch (const InputError&) {
+    return {};
+  } catch (const LibraryError&) {
+    return {};
+  }
 }
 
 std::string fingerprint_of_result(const std::string& path) {
@@ -174,14 +229,14 @@ void write_prepared(const Comm& comm, const std::string& path, const Fingerprint
         write_scalar(file, "target_sum", target_sum);
         h5::create_csr(file, "counts", shares.n_spots, counts.n_cols, shares.n_entries);
       },
-      [&](hid_t file) { h5::write_csr(comm, file, "counts", mine); });
+      [&](hid_t file) { h5::write_csr(comm, file, "counts", mine); }, h5::Checksums::of_blocks);
 }
 
 PreparedData read_prepared(const std::string& path) { return read_stage_file(path, read_tables); }
 
 PreparedExpression::PreparedExpression(const std::string& path)
     : path_(path),
-      file_(h5::open_to_read(path)),
+      file_(open_stage_file(path)),
       target_sum_(read_open_file(
           path, file_, [](hid_t file) { return read_scalar<double>(file, "target_sum"); })),
       counts_(read_open_file(path, file_, [](hid_t file) {
@@ -228,7 +283,10 @@ SparseRows PreparedExpression::rows(std::span<const std::int32_t> spots) const {
 }
 
 void PreparedExpression::read_counts(int first, int last, SparseRows& counts) const {
-  read_open_file(path_, file_, [&](hid_t) { counts_.read(first, last, counts); });
+  read_open_file(path_, file_, [&](hid_t) {
+    counts_.read(first, last, counts);
+    return true;
+  });
 }
 
 void PreparedExpression::visit(const std::function<void(int, const SparseRows&)>& visit) const {

@@ -17,7 +17,8 @@
 #include "model/saliency.hpp"
 #include "model/trainer.hpp"
 
-/// The files by which stages hand on their results; all HDF5, whole or absent.
+/// The files by which stages hand on their results; all HDF5, written atomically, with checksums
+/// that every reader verifies (io/block_checksums.hpp).
 /// The root's attribute `fingerprint` says what the contents depend on (fingerprint.hpp). N spots,
 /// G genes, L latent width, M models, C domains. All readers, and all writers but that of
 /// prepared.h5, are for this rank alone and throw InputError naming the file: no space, no
@@ -40,6 +41,9 @@ namespace stamarker {
 std::string fingerprint_of_file(const std::string& path);
 /// The same of a result.h5ad, which carries it as uns/stamarker/provenance/fingerprint.
 std::string fingerprint_of_result(const std::string& path);
+
+/// Of a stage file, equal for equal contents. Throws InputError: missing, damaged.
+std::uint64_t identity_of_stage_file(const std::string& path);
 
 /// Collective. `tables`, on rank 0: all but the matrices. `counts`: this rank's spots, which follow
 /// those of the rank before. An InputError is thrown by all ranks.
