@@ -14,6 +14,7 @@
 #include "app/config/config.hpp"
 #include "app/run/pipeline.hpp"
 #include "app/version/version.hpp"
+#include "base/text.hpp"
 
 namespace stamarker {
 namespace {
@@ -140,12 +141,13 @@ void print_comparison(const std::string& file, const std::string& annotation,
     if (has_genes) fmt::print(" {:>12} {:>7.3f}", match.n_genes, match.auroc);
     fmt::print("\n");
   }
-  fmt::print("adjusted Rand index over {} annotated spots: {:.4f}\n", found.n_annotated,
+  fmt::print("adjusted Rand index over {}: {:.4f}\n", counted(found.n_annotated, "annotated spot"),
              found.adjusted_rand_index);
   if (found.n_not_annotated > 0)
-    fmt::print("left out: {} spots that are not annotated\n", found.n_not_annotated);
+    fmt::print("left out: {} without an annotation\n", counted(found.n_not_annotated, "spot"));
   if (found.n_without_domain > 0)
-    fmt::print("left out: {} annotated spots without a domain\n", found.n_without_domain);
+    fmt::print("left out: {} without a domain\n",
+               counted(found.n_without_domain, "annotated spot"));
   if (has_genes) fmt::print("mean AUROC of known SVGs: {:.4f}\n", found.mean_auroc);
 }
 

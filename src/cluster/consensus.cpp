@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "cluster/clustering.hpp"
 #include "cluster/linkage.hpp"
 #include "cluster/numbering.hpp"
@@ -231,11 +232,11 @@ Consensus consensus(std::span<const std::int32_t> labels, int n_models, int n_do
   const Tuples tuples = tuples_of(labels, n_models);
   const int n_leaves = std::min(tuples.size(), std::max(options.max_tuples, n_domains));
   if (n_domains > tuples.size())
-    throw InputError(fmt::format(
-        "domains = {} (the {} clusterings tell only {} groups of spots apart; ask for at most "
-        "that many, or for more clusters per model: clustering.n_components, "
-        "clustering.resolution)",
-        n_domains, n_models, tuples.size()));
+    throw InputError(
+        fmt::format("domains = {} (the spots form only {} in {}; ask for at most "
+                    "that many, or for more clusters per model: clustering.n_components, "
+                    "clustering.resolution)",
+                    n_domains, counted(tuples.size(), "group"), counted(n_models, "clustering")));
 
   const TupleDistances distances(tuples);
   Consensus result;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "cluster/expectation_maximization.hpp"
 
 namespace stamarker {
@@ -22,10 +23,11 @@ void check_size(const WhitenedPoints& points, int n_components) {
                     n_components, points.n_points()));
   if (points.n_points() <= n_components + points.n_dims())
     throw InputError(fmt::format(
-        "clustering.n_components = {} (a mixture on {} latent dimensions needs more than {} spots, "
+        "clustering.n_components = {} (a mixture on {} needs more than {}, "
         "there are {}; ask for fewer components, a smaller embedding or clustering.method = "
         "leiden)",
-        n_components, points.n_dims(), n_components + points.n_dims(), points.n_points()));
+        n_components, counted(points.n_dims(), "latent dimension"),
+        counted(n_components + points.n_dims(), "spot"), points.n_points()));
 }
 
 /// n_chosen of 0 .. n_points - 1 without repetition (Fisher and Yates), in random order.

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "data/gene_tally.hpp"
 #include "data/sparse_rows.hpp"
 #include "data/spatial_graph.hpp"
@@ -69,10 +70,10 @@ std::vector<std::int32_t> genes_seen_often(const std::vector<std::int64_t>& n_se
     if (n_seen[g] >= min_cells) genes.push_back(static_cast<std::int32_t>(g));
   if (genes.empty())
     throw InputError(fmt::format(
-        "prepare.min_cells = {} leaves no gene (the most frequent of {} genes is seen in {} of {} "
-        "spots; lower prepare.min_cells)",
-        min_cells, table.n_genes(), n_seen.empty() ? 0 : *std::ranges::max_element(n_seen),
-        table.n_spots()));
+        "prepare.min_cells = {} leaves no gene (the most frequent of {} is seen in {} of {}; "
+        "lower prepare.min_cells)",
+        min_cells, counted(table.n_genes(), "gene"),
+        n_seen.empty() ? 0 : *std::ranges::max_element(n_seen), counted(table.n_spots(), "spot")));
   return genes;
 }
 
@@ -105,9 +106,10 @@ void refuse_too_few(const SharedCounts& table, int min_counts, std::int64_t n_ke
   if (n_kept >= 2) return;
   const auto largest = std::ranges::max_element(largest_of_ranks);
   throw InputError(fmt::format(
-      "prepare.min_counts = {} leaves {} of {} spots (at least two are needed; the largest spot "
-      "has {} counts of the genes kept; lower prepare.min_counts)",
-      min_counts, n_kept, table.n_spots(), largest == largest_of_ranks.end() ? 0 : *largest));
+      "prepare.min_counts = {} leaves {} of {} (at least two are needed; the largest spot "
+      "has {} of the genes kept; lower prepare.min_counts)",
+      min_counts, n_kept, counted(table.n_spots(), "spot"),
+      counted(largest == largest_of_ranks.end() ? 0 : *largest, "count")));
 }
 
 /// Drops spots by their counts of the genes that are left, and tallies the others.

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "io/h5.hpp"
 #include "io/input_formats.hpp"
 #include "io/text_lines.hpp"
@@ -121,9 +122,9 @@ input::Loaded load_any(const InputOptions& options, input::Part part) {
   refuse_repeated_barcodes(loaded.annotations.obs.index, source.path);
   if (const int n_renamed = make_unique(loaded.annotations.var.index); n_renamed > 0)
     loaded.warnings.push_back(
-        fmt::format("{} genes have a name that stood before; they are now NAME-1, NAME-2, ... "
+        fmt::format("{} with a name that stood before, now NAME-1, NAME-2, ... "
                     "(their ids: var/gene_ids)",
-                    n_renamed));
+                    counted(n_renamed, "gene")));
   if (part != input::Part::annotations) loaded.data.gene_names = loaded.annotations.var.index;
   return loaded;
 }

@@ -156,8 +156,8 @@ TEST_F(ComparedFile, IsReportedWithTheSpotsLeftOut) {
 
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_THAT(outcome.out, HasSubstr("over 2 annotated spots"));
-  EXPECT_THAT(outcome.out, HasSubstr("left out: 1 spots that are not annotated\n"));
-  EXPECT_THAT(outcome.out, HasSubstr("left out: 1 annotated spots without a domain\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("left out: 1 spot without an annotation\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("left out: 1 annotated spot without a domain\n"));
 }
 
 TEST_F(ComparedFile, WithScoresOfOtherDomainsIsRefused) {

@@ -128,7 +128,7 @@ TEST_F(Pipeline, GeneNamesOfMatrixMarketMayRepeatAndAWarningTellsHowMany) {
       run("repeated", {"input.path=folder", "prepare.rad_cutoff=1.1"}, 2, "prepare");
 
   ASSERT_EQ(outcome.exit_code, 0) << outcome.error;
-  EXPECT_THAT(outcome.error, HasSubstr("warning: 3 genes have a name that stood before"));
+  EXPECT_THAT(outcome.error, HasSubstr("warning: 3 genes with a name that stood before"));
   const h5::File file = h5::open_to_read((scratch_ / "repeated/prepared.h5").string());
   EXPECT_EQ(h5::read_strings(file, "gene_names"),
             (std::vector<std::string>{"A", "B", "A-2", "A-1", "A-3", "B-1", "C"}));
@@ -307,7 +307,7 @@ TEST_F(Pipeline, DryRunWritesNothingAndPrintsAConfigurationThatRuns) {
 
   EXPECT_EQ(dry.exit_code, 0) << dry.error;
   EXPECT_FALSE(fs::exists(scratch_ / "run"));
-  EXPECT_THAT(dry.out, HasSubstr("2 model groups of 1 ranks, at most 3 models a group"));
+  EXPECT_THAT(dry.out, HasSubstr("2 model groups of 1 rank, at most 3 models a group, 1 tile\n"));
   const std::string marker = "# the configuration as it would be used\n";
   ASSERT_THAT(dry.out, HasSubstr(marker));
   write_text(scratch_ / "resolved.yaml", dry.out.substr(dry.out.find(marker)));

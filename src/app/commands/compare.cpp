@@ -9,6 +9,7 @@
 #include <map>
 #include <numeric>
 
+#include "base/text.hpp"
 #include "cluster/consensus.hpp"
 #include "io/h5.hpp"
 #include "io/read_input.hpp"
@@ -41,10 +42,11 @@ std::vector<double> read_score(const std::string& path, std::size_t n_genes,
   const std::vector<std::int64_t> shape = h5::shape_of(file, name);
   if (shape != std::vector<std::int64_t>{static_cast<std::int64_t>(n_genes),
                                          static_cast<std::int64_t>(n_domains)})
-    throw InputError(
-        fmt::format("{}: {} has shape ({}), {} genes x {} domains of obs/stamarker expected; "
-                    "compare the result as `stamarker` wrote it",
-                    path, name, fmt::join(shape, ", "), n_genes, n_domains));
+    throw InputError(fmt::format(
+        "{}: {} has shape ({}), {} x {} of obs/stamarker expected; "
+        "compare the result as `stamarker` wrote it",
+        path, name, fmt::join(shape, ", "), counted(static_cast<std::int64_t>(n_genes), "gene"),
+        counted(static_cast<std::int64_t>(n_domains), "domain")));
   return h5::read<double>(file, name);
 }
 

@@ -8,6 +8,7 @@
 
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "io/h5.hpp"
 #include "io/read_input.hpp"
 
@@ -23,7 +24,7 @@ std::string shape_text(hid_t file, const std::string& name) {
   if (h5::has_attribute(group, "shape"))
     return fmt::format("{}, sparse",
                        fmt::join(h5::read_attribute<std::int64_t>(group, "shape"), " x "));
-  return fmt::format("{} parts", h5::names_in(group).size());
+  return counted(std::ssize(h5::names_in(group)), "part");
 }
 
 /// The names in a group, with shapes where they are matrices.
@@ -48,8 +49,9 @@ std::string domains_text(hid_t file) {
     std::int64_t n_svgs = 0;
     if (h5::exists(file, n_svgs_of))
       n_svgs = std::ranges::count(h5::read<std::uint8_t>(file, n_svgs_of), 1);
-    text += fmt::format("  {:<10} {:>8} spots {:>6} SVGs\n", names[k],
-                        std::ranges::count(codes, static_cast<std::int32_t>(k)), n_svgs);
+    text += fmt::format("  {:<10} {:>14} {:>11}\n", names[k],
+                        counted(std::ranges::count(codes, static_cast<std::int32_t>(k)), "spot"),
+                        counted(n_svgs, "SVG"));
   }
   return text;
 }
@@ -93,8 +95,9 @@ std::string describe_input(const std::string& path) {
   const Dataset data = read_input(options);
   const double share = static_cast<double>(data.counts.n_entries()) /
                        std::max(1.0, static_cast<double>(data.n_spots()) * data.n_genes());
-  return fmt::format("counts     {} spots x {} genes, {:.1f} % non-zero\ncoordinates {}-D\n",
-                     data.n_spots(), data.n_genes(), 100 * share, data.coordinates.n_dims);
+  return fmt::format("counts     {} x {}, {:.1f} % non-zero\ncoordinates {}-D\n",
+                     counted(data.n_spots(), "spot"), counted(data.n_genes(), "gene"), 100 * share,
+                     data.coordinates.n_dims);
 }
 
 }  // namespace

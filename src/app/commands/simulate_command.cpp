@@ -9,6 +9,7 @@
 
 #include "app/run/log.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "io/section_file.hpp"
 
 namespace stamarker {
@@ -107,9 +108,10 @@ void run_simulate(const SimulateArguments& arguments) {
     return rows;
   });
   const double n_all = static_cast<double>(section.n_spots()) * section.n_genes();
-  log.info(fmt::format("{}: {} spots x {} genes, {:.1f} % non-zero, {} domains", arguments.file,
-                       section.n_spots(), section.n_genes(),
-                       100 * static_cast<double>(n_entries) / n_all, options.n_domains));
+  log.info(fmt::format("{}: {} x {}, {:.1f} % non-zero, {}", arguments.file,
+                       counted(section.n_spots(), "spot"), counted(section.n_genes(), "gene"),
+                       100 * static_cast<double>(n_entries) / n_all,
+                       counted(options.n_domains, "domain")));
 }
 
 }  // namespace stamarker

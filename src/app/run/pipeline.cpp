@@ -18,6 +18,7 @@
 #include "app/stages/stages.hpp"
 #include "app/version/version.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "io/atomic_file.hpp"
 #include "model/saliency.hpp"
 
@@ -155,16 +156,18 @@ void open_directory(RunContext& run, RunDirectory& directory, const PipelineRequ
 
 void describe(const RunContext& run) {
   const Config& config = run.config;
-  run.log.info(fmt::format("stamarker {} ({}), {} ranks x {} threads, {}", version, commit,
-                           run.world.size(), run.n_threads, run.backend.description()));
-  run.log.info(fmt::format("profile    {}, {} models, {} domains, seed {}",
-                           yaml::write(config.profile), config.models, config.domains,
+  run.log.info(fmt::format("stamarker {} ({}), {} x {}, {}", version, commit,
+                           counted(run.world.size(), "rank"), counted(run.n_threads, "thread"),
+                           run.backend.description()));
+  run.log.info(fmt::format("profile    {}, {}, {}, seed {}", yaml::write(config.profile),
+                           counted(config.models, "model"), counted(config.domains, "domain"),
                            config.seed));
   if (run.plan.n_groups > config.models)
     run.log.info(
-        fmt::format("           {} of {} model groups have nothing to train: there are {} "
-                    "models (compute.tile_groups shares a section out over ranks)",
-                    run.plan.n_groups - config.models, run.plan.n_groups, config.models));
+        fmt::format("           nothing to train for {} of {}: there is work for {} "
+                    "(compute.tile_groups shares a section out over ranks)",
+                    run.plan.n_groups - config.models, counted(run.plan.n_groups, "model group"),
+                    config.models));
 }
 
 /// What a run would do and need, on standard output. Of the input only the header is read.
@@ -176,19 +179,20 @@ void describe_dry_run(RunContext& run) {
     check_against_spots(config, input.n_spots);
     const SectionSize size(input, config);
     const auto n_spots = static_cast<int>(size.n_spots);
-    run.log.info(fmt::format("input      {}: {} spots x {} genes, {} entries", config.input.path,
-                             input.n_spots, input.n_genes, input.n_entries));
+    run.log.info(fmt::format("input      {}: {} x {}, {}", config.input.path,
+                             counted(input.n_spots, "spot"), counted(input.n_genes, "gene"),
+                             counted(input.n_entries, "entry", "entries")));
     const int n_tiles = training_tiles(config.compute, n_spots);
     const int most = (config.models + run.plan.n_groups - 1) / run.plan.n_groups;
+    run.log.info(fmt::format(
+        "training   {} of {}, at most {} a group, {}", counted(run.plan.n_groups, "model group"),
+        counted(run.plan.n_tile_ranks, "rank"), counted(most, "model"), counted(n_tiles, "tile")));
+    run.log.info(fmt::format("saliency   {} over {}", counted(saliency_tiles(n_spots), "tile"),
+                             counted(run.world.size(), "rank")));
     run.log.info(
-        fmt::format("training   {} model groups of {} ranks, at most {} models a group, {} tiles",
-                    run.plan.n_groups, run.plan.n_tile_ranks, most, n_tiles));
-    run.log.info(fmt::format("saliency   {} tiles over {} ranks", saliency_tiles(n_spots),
-                             run.world.size()));
-    run.log.info(
-        fmt::format("memory     of a rank, if the {} selected genes hold {:.0f} % of the "
+        fmt::format("memory     of a rank, if {} hold {:.0f} % of the "
                     "entries, as far as the header tells:",
-                    size.n_genes, 100 * size.selected_share));
+                    counted(size.n_genes, "selected gene"), 100 * size.selected_share));
     const auto bytes =
         memory_plan(size, config, run.plan, run.world.size(), run.n_threads, run.base_memory);
     for (const Stage stage : all_stages)

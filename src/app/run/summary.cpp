@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "app/run/log.hpp"
+#include "base/text.hpp"
 
 namespace stamarker {
 namespace {
@@ -17,10 +18,9 @@ std::string accuracy_line(const std::vector<double>& accuracy) {
   if (known.empty()) return "held-out accuracy of the classifiers: none held out";
   double sum = 0;
   for (const double value : known) sum += value;
-  return fmt::format(
-      "held-out accuracy of the classifiers: {:.3f} ({:.3f} to {:.3f} over {} models)",
-      sum / static_cast<double>(known.size()), std::ranges::min(known), std::ranges::max(known),
-      known.size());
+  return fmt::format("held-out accuracy of the classifiers: {:.3f} ({:.3f} to {:.3f} over {})",
+                     sum / static_cast<double>(known.size()), std::ranges::min(known),
+                     std::ranges::max(known), counted(std::ssize(known), "model"));
 }
 
 }  // namespace

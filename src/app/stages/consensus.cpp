@@ -4,6 +4,7 @@
 
 #include "app/run/stage_files.hpp"
 #include "app/stages/stages.hpp"
+#include "base/text.hpp"
 #include "cluster/consensus_embedding.hpp"
 
 namespace stamarker {
@@ -35,9 +36,10 @@ void consensus_stage(RunContext& run) {
         });
     write_consensus(run.directory.consensus(), run.fingerprints.of(Stage::consensus), found);
     run.log.info(
-        fmt::format("consensus  {} domains from {} distinct label tuples, agreement "
+        fmt::format("consensus  {} from {}, agreement "
                     "between models {:.3f} (mean adjusted Rand index)",
-                    found.consensus.n_domains, found.consensus.n_tuples, found.agreement));
+                    counted(found.consensus.n_domains, "domain"),
+                    counted(found.consensus.n_tuples, "distinct label tuple"), found.agreement));
     if (found.consensus.joined_share > 0)
       run.log.warn(
           fmt::format("{:.2f} % of the spots have a label tuple beyond the "
@@ -46,8 +48,9 @@ void consensus_stage(RunContext& run) {
                       100 * found.consensus.joined_share, config.consensus.max_tuples,
                       found.consensus.joined_shift, height_of_next_join(found.consensus)));
     if (found.consensus.n_domains < config.domains)
-      run.log.warn(fmt::format("{} of {} domains are left after consensus.refine = {}",
-                               found.consensus.n_domains, config.domains, config.consensus.refine));
+      run.log.warn(fmt::format("{} left of {} after consensus.refine = {}",
+                               counted(found.consensus.n_domains, "domain"), config.domains,
+                               config.consensus.refine));
   });
 }
 

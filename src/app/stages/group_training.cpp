@@ -14,6 +14,7 @@
 #include "app/run/stage_files.hpp"
 #include "app/run/tile_sum.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "kernels/device_memory.hpp"
 #include "model/trainer.hpp"
 
@@ -163,8 +164,9 @@ class GroupTraining {
     if (bad == loss.end()) return {};
     return fmt::format(
         "autoencoder.learning_rate = {} (the loss of model {} is no number "
-        "after {} epochs; use a smaller one)",
-        run_.config.autoencoder.learning_rate, flight.model, bad - loss.begin() + 1);
+        "after {}; use a smaller one)",
+        run_.config.autoencoder.learning_rate, flight.model,
+        counted(bad - loss.begin() + 1, "epoch"));
   }
 
   /// The same on every rank of the group.

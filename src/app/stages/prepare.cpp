@@ -4,6 +4,7 @@
 #include "app/run/stage_files.hpp"
 #include "app/stages/stages.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "data/select_counts.hpp"
 #include "data/spatial_graph.hpp"
 #include "io/input_counts.hpp"
@@ -50,24 +51,24 @@ void connect(const Comm& world, const PrepareOptions& options, PreparedData& tab
 void describe(const Config& config, const InputCounts& input, const PreparedData& data,
               std::int64_t n_entries, Log& log) {
   const int n_sections = input.n_sections();
-  log.info(fmt::format("input      {}: {} spots x {} genes{}", config.input.path, input.n_spots(),
-                       input.n_genes(),
-                       n_sections > 1 ? fmt::format(" in {} sections", n_sections) : ""));
+  log.info(fmt::format("input      {}: {} x {}{}", config.input.path,
+                       counted(input.n_spots(), "spot"), counted(input.n_genes(), "gene"),
+                       n_sections > 1 ? " in " + counted(n_sections, "section") : ""));
   log.info("positions  " + input.positions());
   for (const std::string& warning : input.warnings()) log.warn(warning);
-  log.info(fmt::format("prepared   {} spots x {} genes, {:.1f} % non-zero", data.n_spots(),
-                       data.n_genes(),
+  log.info(fmt::format("prepared   {} x {}, {:.1f} % non-zero", counted(data.n_spots(), "spot"),
+                       counted(data.n_genes(), "gene"),
                        100 * static_cast<double>(n_entries) / data.n_spots() / data.n_genes()));
   const GraphSummary graph = summary_of(data.graph);
-  log.info(fmt::format("graph      {}: {:.1f} neighbours a spot ({} to {}), {} spots alone",
+  log.info(fmt::format("graph      {}: {:.1f} neighbours a spot ({} to {}), {} alone",
                        data.radius > 0 ? fmt::format("radius {:.6g}", data.radius)
                                        : fmt::format("{} nearest", *config.prepare.k_cutoff),
-                       graph.mean, graph.min, graph.max, graph.n_isolated));
+                       graph.mean, graph.min, graph.max, counted(graph.n_isolated, "spot")));
   if (data.n_genes() < config.prepare.n_top_genes)
     log.info(
-        fmt::format("           all {} genes are used: fewer are left than "
+        fmt::format("           {} used, all that are left: fewer than "
                     "prepare.n_top_genes = {}",
-                    data.n_genes(), config.prepare.n_top_genes));
+                    counted(data.n_genes(), "gene"), config.prepare.n_top_genes));
 }
 
 }  // namespace

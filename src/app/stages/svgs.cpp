@@ -95,9 +95,10 @@ std::function<SaliencyRows()> saliency_reader(const RunContext& run, int n_genes
     TileSaliency tile = read_tile_saliency(file, /*with_saliency=*/true);
     if (tile.saliency.size() != tile.spots.size() * static_cast<std::size_t>(n_genes))
       throw InputError(
-          fmt::format("{} (holds {} values of saliency for {} spots x {} genes; run `stamarker "
+          fmt::format("{} (holds {} of saliency for {} x {}; run `stamarker "
                       "saliency` again)",
-                      file, tile.saliency.size(), tile.spots.size(), n_genes));
+                      file, counted(std::ssize(tile.saliency), "value"),
+                      counted(std::ssize(tile.spots), "spot"), counted(n_genes, "gene")));
     return {std::move(tile.spots), std::move(tile.saliency)};
   };
 }

@@ -6,6 +6,7 @@
 #include "app/run/stage_files.hpp"
 #include "app/stages/group_training.hpp"
 #include "app/stages/stages.hpp"
+#include "base/text.hpp"
 
 namespace stamarker {
 namespace {
@@ -20,13 +21,14 @@ void report_losses(const RunContext& run) {
       last += loss.back() / run.config.models;
       lowest = std::min(lowest, loss.back());
       highest = std::max(highest, loss.back());
-      run.log.file_only(fmt::format("model {}: loss {:.6f} at first, {:.6f} after {} epochs", m,
-                                    loss.front(), loss.back(), loss.size()));
+      run.log.file_only(fmt::format("model {}: loss {:.6f} at first, {:.6f} after {}", m,
+                                    loss.front(), loss.back(), counted(std::ssize(loss), "epoch")));
     }
-    run.log.info(fmt::format(
-        "trained    {} models, {} epochs each: mean loss {:.5f} at first, {:.5f} at last ({:.5f} "
-        "to {:.5f} over models)",
-        run.config.models, run.config.autoencoder.epochs, first, last, lowest, highest));
+    run.log.info(
+        fmt::format("trained    {}, {} each: mean loss {:.5f} at first, {:.5f} at last ({:.5f} "
+                    "to {:.5f} over models)",
+                    counted(run.config.models, "model"),
+                    counted(run.config.autoencoder.epochs, "epoch"), first, last, lowest, highest));
   });
 }
 
