@@ -15,6 +15,7 @@
 #include "app/run/pipeline.hpp"
 #include "app/version/version.hpp"
 #include "base/text.hpp"
+#include "io/input_formats.hpp"
 
 namespace stamarker {
 namespace {
@@ -118,6 +119,7 @@ Examples:
 constexpr const char* info_footer = R"(
 Examples:
   stamarker info section.h5ad
+  stamarker info runs/section
   stamarker info runs/section/result.h5ad)";
 
 constexpr const char* compare_footer = R"(
@@ -210,9 +212,11 @@ class Commands {
       });
     };
 
-    CLI::App* info = app_.add_subcommand("info", "say what is in a data or result file");
+    CLI::App* info =
+        app_.add_subcommand("info", "say what is in a data or result file, or how far a run is");
     info->footer(info_footer);
-    info->add_option("FILE", file_, ".h5ad, 10x .h5, folder, or a file of a run")->required();
+    info->add_option("FILE", file_, ".h5ad, 10x .h5, folder, run directory, or a file of a run")
+        ->required();
     actions_[info] = [this] { world_.on_root([this] { fmt::print("{}", describe_file(file_)); }); };
 
     CLI::App* comparison = app_.add_subcommand(
@@ -222,7 +226,9 @@ class Commands {
     comparison->add_option("--truth", annotation_, "column of obs")->required();
     comparison->add_option("--genes", genes_, "column of var that names a gene's annotated domain");
     actions_[comparison] = [this] {
-      world_.on_root([this] { print_comparison(file_, annotation_, genes_); });
+      world_.on_root([this] {
+        input::reading_input(file_, [this] { print_comparison(file_, annotation_, genes_); });
+      });
     };
   }
 

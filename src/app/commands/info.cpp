@@ -4,12 +4,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <vector>
 
+#include "app/commands/describe_run.hpp"
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "io/h5.hpp"
+#include "io/input_formats.hpp"
 #include "io/read_input.hpp"
 
 namespace stamarker {
@@ -103,9 +106,20 @@ std::string describe_input(const std::string& path) {
 }  // namespace
 
 std::string describe_file(const std::string& path) {
-  if (!fingerprint_of_file(path).empty()) return describe_stage_file(h5::open_to_read(path));
-  if (is_anndata_file(path)) return describe_anndata(h5::open_to_read(path));
-  return describe_input(path);
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) throw InputError(path + " does not exist");
+  std::string text;
+  input::reading_input(path, [&] {
+    if (is_run_directory(path))
+      text = describe_run(path);
+    else if (!fingerprint_of_file(path).empty())
+      text = describe_stage_file(h5::open_to_read(path));
+    else if (is_anndata_file(path))
+      text = describe_anndata(h5::open_to_read(path));
+    else
+      text = describe_input(path);
+  });
+  return text;
 }
 
 }  // namespace stamarker

@@ -178,6 +178,7 @@ std::string readable_duration(double seconds) {
 
 std::string readable_bytes(double bytes) {
   if (bytes >= 1e9) return fmt::format("{:.1f} GB", bytes / 1e9);
+  if (bytes < 1e6) return fmt::format("{:.0f} kB", bytes / 1e3);
   return fmt::format("{:.0f} MB", bytes / 1e6);
 }
 

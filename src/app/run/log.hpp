@@ -58,7 +58,7 @@ class Progress {
 
 /// "1:02:03", "2:05" or "7 s".
 std::string readable_duration(double seconds);
-/// "612 MB", "1.4 GB".
+/// "28 kB", "612 MB", "1.4 GB".
 std::string readable_bytes(double bytes);
 
 }  // namespace stamarker

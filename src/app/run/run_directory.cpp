@@ -110,15 +110,6 @@ bool any_file(const RunDirectory& directory, Stage stage) {
   return !directory.files_of(stage).empty();
 }
 
-std::vector<std::string> files_of_others(const RunDirectory& directory,
-                                         const Fingerprints& fingerprints, Stage stage) {
-  std::vector<std::string> files = directory.files_of(stage);
-  std::erase_if(files, [&](const std::string& file) {
-    return is_current(directory, fingerprints, stage, file);
-  });
-  return files;
-}
-
 /// What stands in the way and what to do: a key of the run in the directory that differs, a damaged
 /// file, another version of the program, another input.
 std::string refusal(const RunDirectory& directory, const Config& config,
@@ -270,6 +261,15 @@ void RunDirectory::create_folders() const {
 void RunDirectory::discard_if_new() {
   std::error_code ignored;
   if (std::exchange(is_new_, false)) fs::remove_all(path_, ignored);
+}
+
+std::vector<std::string> files_of_others(const RunDirectory& directory,
+                                         const Fingerprints& fingerprints, Stage stage) {
+  std::vector<std::string> files = directory.files_of(stage);
+  std::erase_if(files, [&](const std::string& file) {
+    return is_current(directory, fingerprints, stage, file);
+  });
+  return files;
 }
 
 StageFiles count_files(const RunDirectory& directory, const Fingerprints& fingerprints,

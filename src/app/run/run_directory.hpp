@@ -76,6 +76,11 @@ struct StageFiles {
 StageFiles count_files(const RunDirectory& directory, const Fingerprints& fingerprints,
                        int n_models, Stage stage);
 
+/// The files of a stage that lack its fingerprint: of other options, another input or version, or
+/// damaged.
+std::vector<std::string> files_of_others(const RunDirectory& directory,
+                                         const Fingerprints& fingerprints, Stage stage);
+
 /// Throws InputError when a run could not write its files there: the path or a folder in it is a
 /// file or a symbolic link that leads nowhere, has no permission or is too long; run.log or
 /// run.lock is a symbolic link. Changes nothing.

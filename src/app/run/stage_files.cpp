@@ -106,6 +106,8 @@ std::string attribute_or_empty(const std::string& path, const char* name) {
     return read_stage_file(path, [=](hid_t file) { return attribute(file, name); });
   } catch (const InputError&) {
     return {};
+  } catch (const LibraryError&) {  // damaged behind its first bytes
+    return {};
   }
 }
 
