@@ -3,6 +3,10 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "base/text.hpp"
 
 namespace stamarker::anndata {
 
@@ -99,6 +103,41 @@ std::string index_name_of(hid_t group, hid_t file, const std::string& name) {
     throw InputError(fmt::format("{}: {} has no index (attribute _index); not an AnnData table",
                                  h5::file_name(file), name));
   return index;
+}
+
+/// In their order. `where`: file and table, for the message.
+std::vector<std::string> column_names_of(hid_t group, const std::string& index,
+                                         const std::string& where) {
+  std::vector<std::string> names;
+  if (h5::has_attribute(group, "column-order")) {
+    names = h5::read_text_attributes(group, "column-order");
+  } else {
+    names = h5::names_in(group);
+    std::erase(names, index);
+    std::erase(names, "__categories");
+  }
+  std::set<std::string_view> seen;
+  for (const std::string& name : names)
+    if (!seen.insert(name).second)
+      throw InputError(
+          fmt::format("{} names the column '{}' twice (attribute column-order); give "
+                      "each column a name of its own",
+                      where, name));
+  return names;
+}
+
+/// Rows of a column by its header; none where the column is of an encoding that is left out.
+std::optional<std::int64_t> length_of_column(hid_t frame, const std::string& name) {
+  const auto length_of = [](hid_t where, const std::string& values) -> std::optional<std::int64_t> {
+    const std::vector<std::int64_t> shape = h5::shape_of(where, values);
+    if (shape.size() != 1) return std::nullopt;
+    return shape[0];
+  };
+  if (!h5::is_group(frame, name)) return length_of(frame, name);
+  const h5::Group group = h5::open_group(frame, name);
+  for (const char* values : {"codes", "values"})  // categorical, nullable
+    if (h5::exists(group, values) && !h5::is_group(group, values)) return length_of(group, values);
+  return std::nullopt;
 }
 
 /// Before anndata 0.7 codes stood in the table and categories in uns; a table's codes are those
@@ -199,6 +238,28 @@ std::vector<std::string> read_index(hid_t file, const std::string& name) {
   return as_texts(*values);
 }
 
+FrameHeader read_frame_header(hid_t file, const std::string& name) {
+  if (!h5::exists(file, name))
+    throw InputError(fmt::format("{} has no {}; not an AnnData file", h5::file_name(file), name));
+  FrameHeader header;
+  if (!h5::is_group(file, name)) {  // members of a compound type are unique and of one length
+    header.n_rows = static_cast<std::int64_t>(h5::n_values(file, name));
+    header.columns = member_names(file, name);
+    header.columns.erase(header.columns.begin());
+    return header;
+  }
+  const h5::Group group = h5::open_group(file, name);
+  const std::string index = index_name_of(group, file, name);
+  header.n_rows = length_of_column(group, index).value_or(0);
+  header.columns = column_names_of(group, index, fmt::format("{}: {}", h5::file_name(file), name));
+  for (const std::string& column : header.columns)
+    if (const auto n = length_of_column(group, column).value_or(header.n_rows); n != header.n_rows)
+      throw InputError(fmt::format("{}: {}/{} has {}, the index has {}; the file is damaged",
+                                   h5::file_name(file), name, column, counted(n, "row"),
+                                   header.n_rows));
+  return header;
+}
+
 Frame read_frame(hid_t file, const std::string& name, std::vector<std::string>& left_out) {
   if (!h5::exists(file, name))
     throw InputError(fmt::format("{} has no {}; not an AnnData file", h5::file_name(file), name));
@@ -207,16 +268,9 @@ Frame read_frame(hid_t file, const std::string& name, std::vector<std::string>& 
   Frame frame;
   frame.index_name = index_name_of(group, file, name);
   frame.index = read_index(file, name);
-  std::vector<std::string> names;
-  if (h5::has_attribute(group, "column-order")) {
-    names = h5::read_text_attributes(group, "column-order");
-  } else {
-    names = h5::names_in(group);
-    std::erase(names, frame.index_name);
-    std::erase(names, "__categories");
-  }
-  for (const std::string& column_name : names) {
-    auto column = read_column(group, fmt::format("{}: {}", h5::file_name(file), name), column_name);
+  const std::string where = fmt::format("{}: {}", h5::file_name(file), name);
+  for (const std::string& column_name : column_names_of(group, frame.index_name, where)) {
+    auto column = read_column(group, where, column_name);
     if (!column) {
       left_out.push_back(fmt::format("{}/{}", name, column_name));
       continue;

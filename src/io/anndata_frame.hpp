@@ -18,6 +18,14 @@ namespace stamarker::anndata {
 /// Throws InputError: missing, damaged, columns of different lengths.
 Frame read_frame(hid_t file, const std::string& name, std::vector<std::string>& left_out);
 
+/// Number of rows and names of the columns, read of the header alone. Throws InputError: missing, a
+/// column that is named twice or is of other length than the index.
+struct FrameHeader {
+  std::int64_t n_rows = 0;
+  std::vector<std::string> columns;
+};
+FrameHeader read_frame_header(hid_t file, const std::string& name);
+
 /// Only the names of the rows.
 std::vector<std::string> read_index(hid_t file, const std::string& name);
 

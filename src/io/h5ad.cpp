@@ -5,6 +5,7 @@
 #include <cctype>
 #include <utility>
 
+#include "base/text.hpp"
 #include "io/anndata_copy.hpp"
 #include "io/anndata_frame.hpp"
 #include "io/anndata_matrix.hpp"
@@ -128,8 +129,9 @@ bool are_gene_ids(const std::vector<std::string>& names) {
                   options.path, sign, as_python_text(options.path)));
 }
 
-void refuse_transposed(hid_t file, const InputOptions& options, const Annotations& known) {
-  const std::vector<std::string>&spots = known.obs.index, &genes = known.var.index;
+void refuse_transposed(hid_t file, const InputOptions& options,
+                       const std::vector<std::string>& spots,
+                       const std::vector<std::string>& genes) {
   if (are_gene_ids(spots) && !are_gene_ids(genes))
     throw_transposed(options, fmt::format("obs holds genes, such as {}", spots.front()));
   if (are_barcodes(genes) && !are_barcodes(spots))
@@ -141,11 +143,9 @@ void refuse_transposed(hid_t file, const InputOptions& options, const Annotation
     throw_transposed(options, fmt::format("the coordinates are in varm/{}", options.spatial_key));
 }
 
-/// What to say where obsm has no coordinates: whether obs has.
-std::string without_coordinates(const InputOptions& options, const Frame& obs,
+/// What to say where obsm has no coordinates: whether obs, with columns `names`, has.
+std::string without_coordinates(const InputOptions& options, const std::vector<std::string>& names,
                                 const std::vector<std::string>& keys) {
-  std::vector<std::string> names;
-  for (const Column& column : obs.columns) names.push_back(column.name);
   const bool has_others = std::ranges::any_of(
       keys, [](const std::string& key) { return key.find("spatial") != std::string::npos; });
   const std::string missing =
@@ -162,47 +162,72 @@ std::string without_coordinates(const InputOptions& options, const Frame& obs,
   return fmt::format("{} (obsm holds: {}); set input.spatial_key", missing, fmt::join(keys, ", "));
 }
 
-Coordinates read_coordinates(hid_t file, const InputOptions& options, const Annotations& known) {
-  const std::size_t n_spots = known.obs.index.size();
+/// What is to be known of both tables to check the coordinates.
+struct TableHeaders {
+  anndata::FrameHeader obs, var;
+};
+
+void check_shape(const InputOptions& options, const std::vector<std::int64_t>& shape,
+                 const TableHeaders& tables) {
+  const std::int64_t n_spots = tables.obs.n_rows, n_genes = tables.var.n_rows;
+  if (shape.size() == 2 && shape[0] == n_spots && shape[1] >= 2 && shape[1] <= 3) return;
+  const bool are_genes = !shape.empty() && shape[0] == n_genes && shape[0] != n_spots;
+  throw InputError(fmt::format(
+      "{}: obsm/{} has shape ({}), {} x 2 or 3 coordinates expected{}", options.path,
+      options.spatial_key, fmt::join(shape, ", "), counted(n_spots, "spot"),
+      are_genes
+          ? fmt::format(" (there are {}: the matrix may be transposed)", counted(n_genes, "gene"))
+          : ""));
+}
+
+/// What the header tells of the coordinates. Of obsm before anndata 0.7 only the name is looked up.
+void check_coordinates(hid_t file, const InputOptions& options, const TableHeaders& tables) {
   const std::vector<std::string> keys = anndata::element_names(file, "obsm");
   if (std::find(keys.begin(), keys.end(), options.spatial_key) == keys.end())
-    throw InputError(without_coordinates(options, known.obs, keys));
+    throw InputError(without_coordinates(options, tables.obs.columns, keys));
+  if (!h5::is_group(file, "obsm")) return;
+  const std::string path = "obsm/" + options.spatial_key;
+  if (!h5::is_group(file, path)) {
+    if (h5::class_of(file, path) == H5T_STRING) throw_text_coordinates(options);
+    return check_shape(options, h5::shape_of(file, path), tables);
+  }
+  if (anndata::is_sparse(file, path))
+    throw InputError(options.path + ": " + path + " is sparse; coordinates are a dense array");
+  const anndata::FrameHeader header = anndata::read_frame_header(file, path);
+  check_shape(options, {header.n_rows, std::ssize(header.columns)}, tables);
+}
+
+/// After check_coordinates.
+Coordinates read_coordinates(hid_t file, const InputOptions& options, const TableHeaders& tables) {
   const std::string path = "obsm/" + options.spatial_key;
   Coordinates places;
   std::vector<std::int64_t> shape;
   if (!h5::is_group(file, "obsm")) {
     std::tie(shape, places.values) = from_member(file, options.spatial_key);
   } else if (h5::is_group(file, path)) {
-    if (anndata::is_sparse(file, path))
-      throw InputError(options.path + ": " + path + " is sparse; coordinates are a dense array");
     places = from_frame(file, path, options);
     shape = {static_cast<std::int64_t>(places.n_dims == 0 ? 0 : places.n_spots()), places.n_dims};
   } else {
-    if (h5::class_of(file, path) == H5T_STRING) throw_text_coordinates(options);
     shape = h5::shape_of(file, path);
     places.values = h5::read<double>(file, path);
   }
-  if (shape.size() != 2 || shape[0] != static_cast<std::int64_t>(n_spots) || shape[1] < 2 ||
-      shape[1] > 3)
-    throw InputError(fmt::format(
-        "{}: {} has shape ({}), {} spots x 2 or 3 coordinates expected{}", options.path, path,
-        fmt::join(shape, ", "), n_spots,
-        shape.empty() || shape[0] != known.var.n_rows() || shape[0] == known.obs.n_rows()
-            ? ""
-            : fmt::format(" (there are {} genes: the matrix may be transposed)", shape[0])));
+  check_shape(options, shape, tables);
   places.n_dims = static_cast<int>(shape[1]);
   return places;
+}
+
+void check_batch_key(const InputOptions& options, const std::vector<std::string>& columns) {
+  if (options.batch_key.empty() || std::ranges::count(columns, options.batch_key) > 0) return;
+  throw InputError(fmt::format("input.batch_key = {} (columns of obs: {})", options.batch_key,
+                               fmt::join(columns, ", ")));
 }
 
 /// The column of obs that names the sections, every spot with a value.
 const Column& section_column(const Frame& obs, const InputOptions& options) {
   const Column* column = obs.find(options.batch_key);
-  if (column == nullptr) {
-    std::vector<std::string> names;
-    for (const Column& each : obs.columns) names.push_back(each.name);
-    throw InputError(fmt::format("input.batch_key = {} (columns of obs: {})", options.batch_key,
-                                 fmt::join(names, ", ")));
-  }
+  if (column == nullptr)
+    throw InputError(fmt::format("input.batch_key = {} (a column of obs that cannot be read)",
+                                 options.batch_key));
   for (std::size_t i = 0; i < obs.index.size(); ++i)
     if (is_missing(*column, i))
       throw InputError(fmt::format("input.batch_key = {} (spot {} has no value there)",
@@ -246,9 +271,27 @@ void warn_of_spots_outside(const Frame& obs, std::vector<std::string>& warnings)
 void expect_size(const InputOptions& options, const std::string& matrix, std::int64_t n,
                  std::int64_t expected, const std::string& table) {
   if (n == expected) return;
-  throw InputError(fmt::format("{}: {} has {} {}, but {} has {}; the file is inconsistent",
-                               options.path, matrix, n, table == "obs" ? "rows" : "columns", table,
-                               expected));
+  throw InputError(fmt::format("{}: {} has {}, but {} has {}; the file is inconsistent",
+                               options.path, matrix, counted(n, table == "obs" ? "row" : "column"),
+                               table, expected));
+}
+
+/// All that can be wrong with the tables and is seen in their headers.
+TableHeaders check_header(hid_t file, const InputOptions& options, const Places& places) {
+  const TableHeaders tables{anndata::read_frame_header(file, "obs"),
+                            anndata::read_frame_header(file, places.genes)};
+  const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, places.matrix);
+  expect_size(options, places.matrix, shape[0], tables.obs.n_rows, "obs");
+  expect_size(options, places.matrix, shape[1], tables.var.n_rows, places.genes);
+  try {
+    check_coordinates(file, options, tables);
+  } catch (const InputError&) {  // the names may tell why
+    refuse_transposed(file, options, anndata::read_index(file, "obs"),
+                      anndata::read_index(file, places.genes));
+    throw;
+  }
+  check_batch_key(options, tables.obs.columns);
+  return tables;
 }
 
 }  // namespace
@@ -297,7 +340,9 @@ std::vector<std::string> gene_names(hid_t file, const InputOptions& options) {
 
 InputShape h5ad_shape(const InputOptions& options) {
   const h5::File file = h5::open_to_read(options.path);
-  const std::string matrix = places_of(file, options).matrix;
+  const Places places = places_of(file, options);
+  check_header(file, options, places);
+  const std::string& matrix = places.matrix;
   const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, matrix);
   const std::int64_t n_entries =
       h5::is_group(file, matrix)
@@ -309,6 +354,8 @@ InputShape h5ad_shape(const InputOptions& options) {
 Loaded load_h5ad(const InputOptions& options, Part part) {
   const h5::File file = h5::open_to_read(options.path);
   const Places places = places_of(file, options);
+  TableHeaders tables;
+  if (part != Part::annotations) tables = check_header(file, options, places);
   Loaded loaded;
   Annotations& known = loaded.annotations;
   known.obs = anndata::read_frame(file, "obs", known.left_out);
@@ -318,17 +365,12 @@ Loaded load_h5ad(const InputOptions& options, Part part) {
   Dataset& data = loaded.data;
   data.spot_names = known.obs.index;
   data.gene_names = known.var.index;
-  refuse_transposed(file, options, known);
-  data.coordinates = read_coordinates(file, options, known);
+  refuse_transposed(file, options, data.spot_names, data.gene_names);
+  data.coordinates = read_coordinates(file, options, tables);
   loaded.positions = "obsm/" + options.spatial_key;
   read_sections(known.obs, options, data);
   warn_of_spots_outside(known.obs, loaded.warnings);
   if (part == Part::everything) data.counts = anndata::read_matrix(file, places.matrix);
-  const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, places.matrix);
-  expect_size(options, places.matrix, shape[0], static_cast<std::int64_t>(data.spot_names.size()),
-              "obs");
-  expect_size(options, places.matrix, shape[1], static_cast<std::int64_t>(data.gene_names.size()),
-              places.genes);
   return loaded;
 }
 

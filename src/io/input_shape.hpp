@@ -7,7 +7,9 @@
 namespace stamarker {
 
 /// Size of the input's table of counts as its header tells it, before spots and genes are dropped
-/// that read_input drops; nothing else is read. Throws InputError as read_input.
+/// that read_input drops; nothing else is read. Throws InputError as read_input, for all that the
+/// header tells: a file, layer, column or table of coordinates that is missing, tables of different
+/// lengths, a column that is named twice.
 struct InputShape {
   std::int64_t n_spots = 0, n_genes = 0;
   std::int64_t n_entries = 0;       // stored ones; of a dense matrix all

@@ -108,14 +108,19 @@ void refuse_repeated_barcodes(const std::vector<std::string>& barcodes, const fs
                       source.string(), barcode));
 }
 
-input::Loaded load_any(const InputOptions& options, input::Part part) {
-  const Source source = input::find_source(options.path);
-  if (source.kind == Source::Kind::h5ad) return input::load_h5ad(options, part);
+/// Of an input that is no .h5ad.
+void refuse_keys_of_h5ad(const InputOptions& options) {
   if (options.layer != "X")
     throw InputError("input.layer = " + options.layer + " (only an .h5ad file has layers)");
   if (!options.batch_key.empty())
     throw InputError("input.batch_key = " + options.batch_key +
                      " (only an .h5ad file can hold several sections)");
+}
+
+input::Loaded load_any(const InputOptions& options, input::Part part) {
+  const Source source = input::find_source(options.path);
+  if (source.kind == Source::Kind::h5ad) return input::load_h5ad(options, part);
+  refuse_keys_of_h5ad(options);
   input::Loaded loaded = source.kind == Source::Kind::tenx_h5
                              ? input::load_tenx_h5(source.path, part)
                              : input::load_matrix_market(source.path, part);
@@ -175,14 +180,17 @@ InputShape read_shape(const InputOptions& options) {
   InputShape shape;
   input::reading_input(options.path, [&] {
     const Source source = input::find_source(options.path);
+    if (source.kind != Source::Kind::h5ad) refuse_keys_of_h5ad(options);
     switch (source.kind) {
       case Source::Kind::h5ad:
         shape = input::h5ad_shape(options);
         break;
       case Source::Kind::tenx_h5:
+        static_cast<void>(input::tenx_files(source.path));  // all there
         shape = input::tenx_shape(source.path);
         break;
       case Source::Kind::matrix_market:
+        static_cast<void>(input::matrix_market_files(source.path));
         shape = input::matrix_market_shape(source.path);
         break;
     }

@@ -71,6 +71,25 @@ BadInput early(
   return {name, settings, message, arrange, true};
 }
 
+/// A copy of the section in bad.h5ad, changed in what its header tells.
+BadInput early_file(const std::string& name, const std::string& message,
+                    const std::function<void(hid_t file)>& change) {
+  return early(name, {"input.path=bad.h5ad"}, message, [=](const fs::path& folder) {
+    fs::copy_file(folder / "section.h5ad", folder / "bad.h5ad");
+    const h5::File file{H5Fopen((folder / "bad.h5ad").c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+    change(file);
+  });
+}
+
+/// A folder `mtx` with a matrix of two spots and no table of positions.
+void write_matrix_market(const fs::path& folder) {
+  fs::create_directory(folder / "mtx");
+  write_text(folder / "mtx/matrix.mtx",
+             "%%MatrixMarket matrix coordinate integer general\n1 2 1\n1 1 5\n");
+  write_text(folder / "mtx/barcodes.tsv", "a\nb\n");
+  write_text(folder / "mtx/features.tsv", "G\n");
+}
+
 /// A path of names of one letter, longer than the system takes.
 std::string long_path() {
   std::string path = "o";
@@ -101,9 +120,8 @@ std::vector<BadInput> bad_inputs() {
                  const h5::File file{H5Fopen(f.c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
                  h5::check(H5Ldelete(file, "obsm/spatial", H5P_DEFAULT));
                }),
-      {"WrongLayer",
-       {"input.layer=counts"},
-       "input.layer = counts (in section.h5ad: no layers; or X)"},
+      early("WrongLayer", {"input.layer=counts"},
+            "input.layer = counts (in section.h5ad: no layers; or X)"),
       bad_section("NaNCoordinate",
                   "bad.h5ad: obsm/spatial: spot 'spot_0000003' has the coordinate nan",
                   [](Dataset& d) {
@@ -139,7 +157,7 @@ std::vector<BadInput> bad_inputs() {
       {"NoSpotsLeft", {"prepare.min_counts=1000000"}, "prepare.min_counts"},
       {"NoGenesLeft", {"prepare.min_cells=100000"}, "prepare.min_cells"},
       {"RadiusWithoutEdge", {"prepare.rad_cutoff=0.001"}, "rad_cutoff"},
-      {"MoreDomainsThanSpots", {"domains=5000"}, "domains = 5000"},
+      early("MoreDomainsThanSpots", {"domains=5000"}, "domains = 5000"),
       {"NoThreads",
        {"compute.threads=0"},
        "compute.threads = 0 (expected another number, or auto)"},
@@ -178,6 +196,49 @@ std::vector<BadInput> bad_inputs() {
               fs::create_directory(folder / "run");
               mkfifo((folder / "run/run.log").c_str(), 0600);
             }),
+      early("WrongSpatialKey", {"input.spatial_key=X_umap"},
+            "section.h5ad has no obsm/X_umap with the coordinates (obsm holds: spatial)"),
+      early("WrongBatchKey", {"input.batch_key=sample"},
+            "input.batch_key = sample (columns of obs:"),
+      early("BatchKeyOfAMatrixMarketFolder", {"input.path=mtx", "input.batch_key=sample"},
+            "input.batch_key = sample (only an .h5ad", write_matrix_market),
+      early("NoTableOfPositions", {"input.path=mtx"}, "tissue_positions.csv", write_matrix_market),
+      early_file(
+          "ColumnThatIsNamedTwice",
+          "bad.h5ad: obs names the column 'kind' twice (attribute column-order)",
+          [](hid_t file) {
+            const h5::Group obs = h5::open_group(file, "obs");
+            h5::check(H5Adelete(obs, "column-order"));
+            h5::write_attribute(obs, "column-order", std::vector<std::string>{"kind", "kind"});
+            h5::write(obs, "kind", std::vector<float>(120));
+          }),
+      early_file("ColumnOfAnotherLength", "bad.h5ad: obs/kind has 119 rows, the index has 120",
+                 [](hid_t file) {
+                   const h5::Group obs = h5::open_group(file, "obs");
+                   h5::check(H5Adelete(obs, "column-order"));
+                   h5::write_attribute(obs, "column-order", std::vector<std::string>{"kind"});
+                   h5::write(obs, "kind", std::vector<float>(119));
+                 }),
+      early_file(
+          "CoordinatesOfOtherSpots",
+          "bad.h5ad: obsm/spatial has shape (119, 2), 120 spots x 2 or 3 coordinates expected",
+          [](hid_t file) {
+            h5::check(H5Ldelete(file, "obsm/spatial", H5P_DEFAULT));
+            h5::write(file, "obsm/spatial", std::span<const double>(std::vector<double>(238)),
+                      {119, 2});
+          }),
+      early_file("TableOfGenesOfAnotherLength", "bad.h5ad: X has 60 columns, but var has 59",
+                 [](hid_t file) {
+                   const h5::Group var = h5::open_group(file, "var");
+                   h5::check(H5Ldelete(var, "_index", H5P_DEFAULT));
+                   h5::write_strings(var, "_index", std::vector<std::string>(59, "G"));
+                 }),
+      early("MoreComponentsThanSpots", {"clustering.n_components=121"},
+            "clustering.n_components = 121 (more than the 120 spots of the input)"),
+      early(
+          "TooManyComponentsForTheSpots", {"clustering.n_components=116"},
+          "clustering.n_components = 116 (mclust on 4 latent dimensions needs more than 120 spots, "
+          "there are 120 of the input"),
       {"RanksThatTileGroupsDoNotDivide", {"compute.tile_groups=2"}, "compute.tile_groups = 2"},
       {"DeviceThatIsNotThere",
        {"compute.device=cuda"},

@@ -176,7 +176,6 @@ void describe_dry_run(RunContext& run) {
     const Config& config = run.config;
     check_writable(run.directory);
     const InputShape input = read_shape(config.input);
-    check_against_spots(config, input.n_spots);
     const SectionSize size(input, config);
     const auto n_spots = static_cast<int>(size.n_spots);
     run.log.info(fmt::format("input      {}: {} x {}, {}", config.input.path,
@@ -252,7 +251,8 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
   world.together([&] { backend = make_queue(); });
   const double base_memory = peak_memory(world).largest;
   std::string checksum;
-  world.on_root([&] {  // of which a dry run needs none
+  world.on_root([&] {
+    check_against_spots(config, read_shape(config.input).n_spots, "of the input");
     if (!request.is_dry_run) checksum = input_checksum(config.input.path);
   });
   checksum = world.broadcast(checksum);

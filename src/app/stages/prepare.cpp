@@ -73,17 +73,26 @@ void describe(const Config& config, const InputCounts& input, const PreparedData
 
 }  // namespace
 
-void check_against_spots(const Config& config, std::int64_t n_spots) {
+void check_against_spots(const Config& config, std::int64_t n_spots, const std::string& which) {
   const auto refuse_above_spots = [&](const char* key, int value) {
     if (value > n_spots)
-      throw InputError(fmt::format("{} = {} (more than the {} spots left after preparation)", key,
-                                   value, n_spots));
+      throw InputError(fmt::format("{} = {} (more than the {} {})", key, value,
+                                   counted(n_spots, "spot"), which));
   };
   refuse_above_spots("domains", config.domains);
   refuse_above_spots("clustering.n_components", config.clustering.n_components);
   refuse_above_spots("compute.tiles", config.compute.tiles);
   if (config.clustering.method != ClusterMethod::mclust)
-    refuse_above_spots("clustering.n_neighbors", config.clustering.n_neighbors);
+    return refuse_above_spots("clustering.n_neighbors", config.clustering.n_neighbors);
+  const int given = config.clustering.n_components, n_latent = config.autoencoder.n_latent;
+  const std::int64_t n_components = given > 0 ? given : config.domains;
+  if (n_spots <= n_components + n_latent)
+    throw InputError(
+        fmt::format("{} = {} (mclust on {} needs more than {}, there are {} {}; ask for fewer, a "
+                    "smaller autoencoder.hidden_dims or clustering.method = leiden)",
+                    given > 0 ? "clustering.n_components" : "domains", n_components,
+                    counted(n_latent, "latent dimension"), counted(n_components + n_latent, "spot"),
+                    n_spots, which));
 }
 
 void prepare_input(RunContext& run) {
@@ -96,7 +105,7 @@ void prepare_input(RunContext& run) {
   PreparedShare share;
   run.world.on_root([&] {
     share.tables = describe_selected(input.tables(), std::move(kept_spots), selected);
-    check_against_spots(config, share.tables.n_spots());
+    check_against_spots(config, share.tables.n_spots(), "left after preparation");
   });
   connect(run.world, config.prepare, share.tables);
   run.world.on_root([&] { describe(config, input, share.tables, n_entries, run.log); });

@@ -10,8 +10,8 @@ namespace stamarker {
 /// run.prepared; changes nothing else.
 void prepare_input(RunContext& run);
 /// Rules between the configuration and the number of spots, so that no hour of training comes
-/// before them. Throws InputError.
-void check_against_spots(const Config& config, std::int64_t n_spots);
+/// before them. `which` spots, for messages: "of the input". Throws InputError.
+void check_against_spots(const Config& config, std::int64_t n_spots, const std::string& which);
 /// Writes what prepare_input left, if it was called.
 void write_prepare_stage(RunContext& run);
 
