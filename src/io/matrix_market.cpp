@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/text.hpp"
 #include "io/anndata_matrix.hpp"
 #include "io/input_formats.hpp"
 #include "io/text_lines.hpp"
@@ -136,8 +137,9 @@ Entries read_entries(const fs::path& path) {
     entries.value.push_back(*value);
   }
   if (static_cast<std::int64_t>(entries.value.size()) != entries.n_entries)
-    throw InputError(fmt::format("{} holds {} entries, its second line says {}; it is truncated",
-                                 path.string(), entries.value.size(), entries.n_entries));
+    throw InputError(
+        fmt::format("{} holds {}, its second line says {}; it is truncated", path.string(),
+                    counted(std::ssize(entries.value), "entry", "entries"), entries.n_entries));
   return entries;
 }
 
@@ -226,11 +228,11 @@ Loaded load_matrix_market(const fs::path& folder, Part part) {
           files.matrix.string(), entries.n_rows, entries.n_cols,
           as_python_text(files.matrix.string()), as_python_text((folder / "matrix.mtx").string())));
     if (entries.n_rows != var.n_rows() || entries.n_cols != obs.n_rows())
-      throw InputError(fmt::format("{} is {} x {}, but there are {} features and {} barcodes{}{}",
-                                   files.matrix.string(), entries.n_rows, entries.n_cols,
-                                   var.n_rows(), obs.n_rows(),
-                                   header_of(files.features, var.n_rows() - entries.n_rows),
-                                   header_of(files.barcodes, obs.n_rows() - entries.n_cols)));
+      throw InputError(fmt::format(
+          "{} is {} x {}, but the tables hold {} and {}{}{}", files.matrix.string(), entries.n_rows,
+          entries.n_cols, counted(var.n_rows(), "feature"), counted(obs.n_rows(), "barcode"),
+          header_of(files.features, var.n_rows() - entries.n_rows),
+          header_of(files.barcodes, obs.n_rows() - entries.n_cols)));
     loaded.data.counts = rows_of_spots(entries, files.matrix.string());
     loaded.data.spot_names = obs.index;
     loaded.data.gene_names = var.index;

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "app/pipeline_fixture.hpp"
+#include "io/h5.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -37,6 +38,12 @@ class Info : public Pipeline {
 
 TEST_F(Info, OfARunDirectoryTellsOptionsStagesSizesAndWhatIsDamaged) {
   ASSERT_EQ(run("run").exit_code, 0);
+  {
+    const h5::File file{H5Fopen(result("run").c_str(), H5F_ACC_RDWR, H5P_DEFAULT)};
+    if (h5::exists(file, "uns/stamarker/warnings"))
+      h5::check(H5Ldelete(file, "uns/stamarker/warnings", H5P_DEFAULT));
+    h5::write_strings(file, "uns/stamarker/warnings", {"domain 2 has 1 spot"});
+  }
 
   const Outcome complete = info("run");
   fs::remove(scratch_ / "run/classifiers/classifier_001.h5");
@@ -55,6 +62,7 @@ TEST_F(Info, OfARunDirectoryTellsOptionsStagesSizesAndWhatIsDamaged) {
   EXPECT_THAT(complete.out, ContainsRegex("  prepare    complete, [0-9]+ kB in 1 file\n"
                                           "  train      complete, [0-9]+ kB in 3 files\n"
                                           "  cluster    complete, [0-9]+ kB in 1 file\n"));
+  EXPECT_THAT(complete.out, HasSubstr("warnings\n  domain 2 has 1 spot\n"));
   EXPECT_THAT(complete.out, ContainsRegex("  svgs       complete, [0-9]+ kB in 2 files\n"
                                           "result     run/result.h5ad"));
   ASSERT_EQ(partial.exit_code, 0) << partial.error;

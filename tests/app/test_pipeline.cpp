@@ -341,6 +341,7 @@ TEST_F(Pipeline, SummaryTellsDomainsAccuracyAgreementFilesTimeAndMemory) {
     EXPECT_THAT(outcome.out, HasSubstr(part));
   EXPECT_EQ(outcome.error, "");
   const std::string log = read_text(scratch_ / "run/run.log");
+  EXPECT_THAT(log, HasSubstr("2 ranks x 1 thread, "));
   EXPECT_THAT(log, HasSubstr("trained    3 models, 20 epochs each"));
   EXPECT_THAT(log, Not(HasSubstr("\033")));  // no control sequences of a terminal
 }

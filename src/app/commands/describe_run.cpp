@@ -11,6 +11,7 @@
 #include "app/run/run_directory.hpp"
 #include "app/run/stage_files.hpp"
 #include "base/text.hpp"
+#include "io/h5.hpp"
 
 namespace stamarker {
 namespace {
@@ -37,6 +38,21 @@ std::string options_text(const Config& config) {
     if (field.write(config) != field.write(defaults) && field.key != "profile")
       text += fmt::format("  {}: {}\n", field.key, field.write(config));
   return text;
+}
+
+/// What the result warns of; nothing where it cannot be read.
+std::string warnings_text(const std::string& result) {
+  const std::string name = "uns/stamarker/warnings";
+  std::string text;
+  try {
+    const h5::File file = h5::open_to_read(result);
+    if (h5::exists(file, name))
+      for (const std::string& line : h5::read_strings(file, name))
+        text += fmt::format("  {}\n", readable(line));
+  } catch (const InputError&) {
+    return {};
+  }
+  return text.empty() ? text : "warnings\n" + text;
 }
 
 /// "complete", "2 of 3 models", "missing".
@@ -90,7 +106,8 @@ std::string describe_run(const std::string& path) {
   std::error_code ignored;
   if (fs::exists(directory.result(), ignored))
     text += fmt::format("result     {}, of which `stamarker info` says more\n",
-                        readable(directory.result()));
+                        readable(directory.result())) +
+            warnings_text(directory.result());
   if (fs::exists(directory.lock(), ignored))
     text += fmt::format("lock       {}: in use, or left by a process that was killed\n",
                         readable(directory.lock()));
