@@ -236,7 +236,7 @@ def test_refuses_barcodes_that_occur_twice_unless_outside_the_tissue(tmp_path, m
 
 def prepare(source, tmp_path, exit_code=0):
     (tmp_path / "run.yaml").write_text(f"input: {{path: {source}}}\noutput: {tmp_path / 'run'}\ndomains: 2\n"
-                                       "prepare: {min_cells: 1}\ncompute: {threads: 1}\n")
+                                       "prepare: {min_cells: 1}\nautoencoder: {hidden_dims: [16, 4]}\ncompute: {threads: 1}\n")
     done = run(PROGRAMS.parent / "stamarker", "prepare", tmp_path / "run.yaml", "--overwrite")
     assert done.returncode == exit_code, done.stdout + done.stderr
     return done
