@@ -29,7 +29,8 @@ const std::vector<Field>& config_fields();
 const Field* find_field(const std::string& key);
 
 /// The known key that was meant, for "did you mean": its last part is some edits away, at most a
-/// third of the length of the unknown one's, or has the same words (ntop: n_top_genes). Empty: none.
+/// third of the length of the unknown one's, or has the same words (ntop: n_top_genes). Empty:
+/// none.
 std::string nearest_key(const std::string& unknown);
 
 }  // namespace stamarker
