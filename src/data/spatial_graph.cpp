@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <limits>
 #include <optional>
 #include <vector>
 
@@ -107,17 +106,41 @@ double automatic_radius(const NearestSpots& spots) {
                     [](const Choices& nearest) { return radius_of_average(nearest, target); });
 }
 
+SparseRows neighbors_of(const SpatialGraph& graph, Block rows) {
+  SparseRows neighbors;
+  neighbors.n_rows = rows.size();
+  neighbors.n_cols = graph.n_spots();
+  const auto visit = [&](auto add) {  // add(row of the result, spot that was chosen, edge)
+    for (std::int32_t i = 0; i < graph.n_spots(); ++i)
+      for (std::int64_t e = graph.row_start[i]; e < graph.row_start[i + 1]; ++e)
+        if (const std::int32_t j = graph.source[e]; j != i && rows.begin <= j && j < rows.end)
+          add(j - rows.begin, i, e);
+  };
+  neighbors.row_start.assign(static_cast<std::size_t>(rows.size()) + 1, 0);
+  visit([&](int row, std::int32_t, std::int64_t) { ++neighbors.row_start[row + 1]; });
+  for (int row = 0; row < rows.size(); ++row)
+    neighbors.row_start[row + 1] += neighbors.row_start[row];
+  neighbors.column.resize(static_cast<std::size_t>(neighbors.n_entries()));
+  neighbors.value.resize(neighbors.column.size());
+  std::vector<std::int64_t> next(neighbors.row_start.begin(), neighbors.row_start.end() - 1);
+  visit([&](int row, std::int32_t chosen, std::int64_t edge) {
+    neighbors.column[next[row]] = chosen;
+    neighbors.value[next[row]++] = graph.distance[edge];
+  });
+  return neighbors;
+}
+
 GraphSummary summary_of(const SpatialGraph& graph) {
   GraphSummary summary;
   const int n = graph.n_spots();
   if (n == 0) return summary;
-  summary.min = std::numeric_limits<int>::max();
-  for (int i = 0; i < n; ++i) {
-    const int degree = static_cast<int>(graph.row_start[i + 1] - graph.row_start[i]) - 1;
-    summary.min = std::min(summary.min, degree);
-    summary.max = std::max(summary.max, degree);
-    summary.n_isolated += degree == 0;
-  }
+  std::vector<int> n_chosen(static_cast<std::size_t>(n), -1);  // the self-loop is no choice
+  for (const std::int32_t j : graph.source) ++n_chosen[j];
+  const auto [fewest, most] = std::ranges::minmax(n_chosen);
+  summary.min = fewest;
+  summary.max = most;
+  for (int i = 0; i < n; ++i)
+    summary.n_isolated += graph.row_start[i + 1] - graph.row_start[i] == 1 ? 1 : 0;
   summary.mean = static_cast<double>(graph.n_edges() - n) / n;
   return summary;
 }

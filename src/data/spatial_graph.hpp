@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/block.hpp"
 #include "data/dataset.hpp"
 #include "data/nearest_spots.hpp"
 
@@ -32,7 +33,11 @@ SpatialGraph nearest_graph(const NearestSpots& spots, int k);
 /// spots every n-th counts. 0 when no section has two spots at different places.
 double automatic_radius(const NearestSpots& spots);
 
-/// Neighbours of a spot, itself not counted.
+/// The neighbors that the spots `rows` chose, with distances, ascending: rows of the transpose of
+/// the graph, without self-loops. [rows, n_spots], as squidpy's obsp has them.
+SparseRows neighbors_of(const SpatialGraph& graph, Block rows);
+
+/// Neighbors that a spot chose, itself not counted.
 struct GraphSummary {
   double mean = 0;
   int min = 0, max = 0;

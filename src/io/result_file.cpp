@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "data/spatial_graph.hpp"
 #include "io/anndata_copy.hpp"
 #include "io/anndata_frame.hpp"
 #include "io/atomic_file.hpp"
@@ -34,42 +35,13 @@ struct Sizes {
   std::int64_t expression = 0, counts = 0, edges = 0;
 };
 
-/// This rank's rows of the graph without self-loops.
-struct Edges {
-  std::vector<std::int64_t> row_start;
-  std::vector<std::int32_t> source;
-  std::vector<float> distance, weight;
-
-  h5::SparseBlock block(const h5::SparseBlock& like, std::span<const float> values) const {
-    return {like.first_row, like.n_cols, row_start, source, values};
-  }
-};
-
-Edges without_self_loops(const h5::SparseBlock& graph) {
-  Edges edges;
-  if (graph.row_start.empty()) return edges;
-  edges.row_start.push_back(0);
-  for (std::int64_t i = 0; i < graph.n_rows(); ++i) {
-    const auto row = static_cast<std::size_t>(i);
-    for (auto e = static_cast<std::size_t>(graph.row_start[row]);
-         e < static_cast<std::size_t>(graph.row_start[row + 1]); ++e) {
-      if (graph.column[e] == graph.first_row + i) continue;
-      edges.source.push_back(graph.column[e]);
-      edges.distance.push_back(graph.value[e]);
-    }
-    edges.row_start.push_back(static_cast<std::int64_t>(edges.source.size()));
-  }
-  edges.weight.assign(edges.source.size(), 1.0f);
-  return edges;
-}
-
-Sizes sizes_of(const Comm& comm, const ResultContents& contents, const Edges& edges) {
+Sizes sizes_of(const Comm& comm, const ResultContents& contents) {
   Sizes sizes;
   sizes.n_spots = comm.sum(contents.expression.n_rows());
   sizes.n_genes = contents.expression.n_cols;
   sizes.expression = comm.sum(contents.expression.n_entries());
   sizes.counts = comm.sum(contents.counts.n_entries());
-  sizes.edges = comm.sum(static_cast<std::int64_t>(edges.source.size()));
+  sizes.edges = comm.sum(contents.neighbors.n_entries());
   return sizes;
 }
 
@@ -287,13 +259,15 @@ void write_matrix(const Comm& comm, hid_t file, const std::string& name,
 }
 
 /// The values of the large matrices, by all ranks.
-void write_large_parts(const Comm& comm, hid_t file, const ResultContents& contents,
-                       const Edges& edges) {
+void write_large_parts(const Comm& comm, hid_t file, const ResultContents& contents) {
   h5::write_csr(comm, file, "X", contents.expression);
   h5::write_csr(comm, file, "layers/counts", contents.counts);
-  h5::write_csr(comm, file, "obsp/spatial_connectivities",
-                edges.block(contents.graph, edges.weight));
-  h5::write_csr(comm, file, "obsp/spatial_distances", edges.block(contents.graph, edges.distance));
+  h5::SparseBlock neighbors = h5::block_of_rows(contents.neighbors, {0, contents.neighbors.n_rows});
+  neighbors.first_row = contents.expression.first_row;
+  h5::write_csr(comm, file, "obsp/spatial_distances", neighbors);
+  const std::vector<float> weight(contents.neighbors.value.size(), 1.0f);
+  neighbors.value = weight;
+  h5::write_csr(comm, file, "obsp/spatial_connectivities", neighbors);
   write_matrix(comm, file, "obsm/X_stamarker", contents.embedding);
   write_matrix(comm, file, "obsm/stamarker_labels", contents.labels);
   for (std::size_t m = 0; m < contents.embeddings.size(); ++m)
@@ -317,14 +291,7 @@ void fill_prepared(const PreparedData& prepared, Block rows, const SparseRows& c
   contents.counts = h5::block_of_rows(counts, {0, rows.size()});
   contents.counts.first_row = rows.begin;
   contents.expression.n_cols = contents.counts.n_cols = prepared.n_genes();  // also without rows
-  contents.graph.first_row = rows.begin;
-  contents.graph.n_cols = prepared.n_spots();
-  if (rows.size() > 0)
-    contents.graph.row_start = std::span(prepared.graph.row_start)
-                                   .subspan(static_cast<std::size_t>(rows.begin),
-                                            static_cast<std::size_t>(rows.size()) + 1);
-  contents.graph.column = prepared.graph.source;
-  contents.graph.value = prepared.graph.distance;
+  contents.neighbors = neighbors_of(prepared.graph, rows);
   contents.kept_spots = prepared.kept_spots;
   contents.selected_genes = prepared.selected_genes;
   contents.spot_names = prepared.spot_names;
@@ -336,8 +303,7 @@ void fill_prepared(const PreparedData& prepared, Block rows, const SparseRows& c
 
 std::vector<std::string> write_result(const Comm& comm, const std::string& path,
                                       const ResultContents& contents) {
-  const Edges edges = without_self_loops(contents.graph);
-  const Sizes sizes = sizes_of(comm, contents, edges);
+  const Sizes sizes = sizes_of(comm, contents);
   expects(sizes.n_spots > 0 && sizes.n_genes > 0, "a result with spots and genes");
   std::vector<std::string> left_out;
   h5::write_file_together(
@@ -346,7 +312,7 @@ std::vector<std::string> write_result(const Comm& comm, const std::string& path,
         expect_consistent(contents, sizes);
         write_small_parts(file, contents, sizes, left_out);
       },
-      [&](hid_t file) { write_large_parts(comm, file, contents, edges); });
+      [&](hid_t file) { write_large_parts(comm, file, contents); });
   return left_out;
 }
 

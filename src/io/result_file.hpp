@@ -59,7 +59,7 @@ struct ResultContents {
   // over the ranks in any way (for example all rows on rank 0), each matrix in its own way.
   h5::SparseBlock expression;       // [N, G] -> X
   h5::SparseBlock counts;           // [N, G] -> layers/counts
-  h5::SparseBlock graph;            // [N, N] distances, with the self-loops, which are left out
+  SparseRows neighbors;             // [rows of expression, N] distances (neighbors_of) -> obsp
   DenseBlock<float> embedding;      // [N, L] -> obsm/X_stamarker
   DenseBlock<std::int32_t> labels;  // [N, M] -> obsm/stamarker_labels
   std::vector<DenseBlock<float>>
@@ -83,8 +83,8 @@ struct ResultContents {
 };
 
 /// The part of `contents` that every stage after preparation shares: names, indices, coordinates,
-/// statistics, radius, this rank's block of the graph, and the matrices, of which `counts` and
-/// `expression` hold those rows alone. All of them must outlive it.
+/// statistics, radius, the neighbors of this rank's spots, and the matrices, of which `counts` and
+/// `expression` hold those rows alone and must outlive it.
 void fill_prepared(const PreparedData& prepared, Block rows, const SparseRows& counts,
                    const SparseRows& expression, ResultContents& contents);
 

@@ -218,6 +218,42 @@ TEST(SpatialGraphErrors, RefusesSpotsThatAllLieAtOnePlace) {
             std::string::npos);
 }
 
+TEST(NeighborsOf, ListsWhatEachSpotOfABlockChoseWithoutItself) {
+  const Coordinates c = random_points(57, 2, 9);
+  const SpatialGraph graph = nearest_graph({c, one_section(c)}, 4);
+
+  for (const Block rows : {Block{0, 57}, Block{13, 40}, Block{57, 57}}) {
+    const SparseRows got = neighbors_of(graph, rows);
+
+    ASSERT_EQ(got.n_rows, rows.size());
+    EXPECT_EQ(got.n_cols, 57);
+    for (int row = 0; row < got.n_rows; ++row) {
+      EXPECT_EQ(got.row_start[row + 1] - got.row_start[row], 4);
+      for (std::int64_t e = got.row_start[row]; e < got.row_start[row + 1]; ++e) {
+        const std::int32_t chosen = got.column[e];
+        const auto begin = graph.source.begin() + graph.row_start[chosen];
+        const auto end = graph.source.begin() + graph.row_start[chosen + 1];
+        const auto at = std::find(begin, end, rows.begin + row);
+        ASSERT_NE(at, end) << chosen << " does not attend to " << rows.begin + row;
+        EXPECT_EQ(got.value[e], graph.distance[at - graph.source.begin()]);
+        EXPECT_NE(chosen, rows.begin + row);
+      }
+    }
+  }
+}
+
+/// The last spot chooses the others, who are nearer to each other, and so attends to itself only.
+TEST(GraphSummary, CountsTheNeighborsThatASpotChose) {
+  const Coordinates c{2, {0, 0, 1, 0, 0, 1, 50, 0}};
+
+  const GraphSummary summary = summary_of(nearest_graph({c, one_section(c)}, 2));
+
+  EXPECT_EQ(summary.mean, 2);
+  EXPECT_EQ(summary.min, 2);
+  EXPECT_EQ(summary.max, 2);
+  EXPECT_EQ(summary.n_isolated, 1);
+}
+
 TEST(GraphSummary, CountsNeighboursWithoutTheSpotItself) {
   const Coordinates c{2, {0, 0, 1, 0, 2, 0, 50, 0}};
 

@@ -60,7 +60,7 @@ void describe(const Config& config, const InputCounts& input, const PreparedData
                        counted(data.n_genes(), "gene"),
                        100 * static_cast<double>(n_entries) / data.n_spots() / data.n_genes()));
   const GraphSummary graph = summary_of(data.graph);
-  log.info(fmt::format("graph      {}: {:.1f} neighbours a spot ({} to {}), {} alone",
+  log.info(fmt::format("graph      {}: {:.1f} neighbors a spot ({} to {}), {} isolated",
                        data.radius > 0 ? fmt::format("radius {:.6g}", data.radius)
                                        : fmt::format("{} nearest", *config.prepare.k_cutoff),
                        graph.mean, graph.min, graph.max, counted(graph.n_isolated, "spot")));
