@@ -73,7 +73,8 @@ struct PreparedData {
   std::vector<std::int32_t> section;
   std::vector<std::string> section_names;
   SpatialGraph graph;
-  double radius = 0;  // of the graph, in the unit of the coordinates; 0: k nearest neighbours
+  std::vector<double> radius;  // [n_sections] of the graph, unit of the coordinates; 0: nearest
+  int n_nearest = 0;           // neighbors that spots of a section without a radius choose
 
   int n_spots() const { return expression.n_rows; }
   int n_genes() const { return expression.n_cols; }

@@ -22,13 +22,11 @@ class NearestSet {
     std::uint32_t local;
   };
 
-  NearestSet(std::size_t capacity, double squared_radius)
-      : capacity_(capacity), first_limit_(squared_radius * (1 + 1e-12)), limit_(first_limit_) {
-    found_.reserve(capacity + 1);
-  }
-  void clear() {
+  void begin(std::size_t capacity, double squared_radius) {
     found_.clear();
-    limit_ = first_limit_;
+    found_.reserve(capacity + 1);
+    capacity_ = capacity;
+    limit_ = squared_radius * (1 + 1e-12);
   }
 
   // What nanoflann asks of a result set.
@@ -58,13 +56,14 @@ class NearestSet {
            (a.squared_distance == b.squared_distance && a.local < b.local);
   }
 
-  std::size_t capacity_;
-  double first_limit_, limit_;  // squared; of the radius, then of the last one held
-  std::vector<Point> found_;    // ascending
+  std::size_t capacity_ = 0;
+  double limit_ = 0;          // squared; of the radius, then of the last one held
+  std::vector<Point> found_;  // ascending
 };
 
 /// The spots of one section, as nanoflann wants to see them.
 struct Section {
+  std::int32_t index = 0;
   int n_dims = 0;
   std::vector<double> positions;    // [n, n_dims]
   std::vector<std::int32_t> spots;  // [n] global indices, ascending
@@ -85,6 +84,7 @@ std::vector<Section> sections_of(const Coordinates& coordinates,
   std::map<std::int32_t, Section> by_index;
   for (const auto& [index, n] : n_spots) {
     Section& one = by_index[index];
+    one.index = index;
     one.n_dims = coordinates.n_dims;
     one.spots.reserve(n);
     one.positions.reserve(n * coordinates.n_dims);
@@ -113,7 +113,8 @@ class NearestSpots::Trees {
  public:
   virtual ~Trees() = default;
   /// What spots first .. last - 1 of the whole choose.
-  virtual Choices choices(std::int32_t first, std::int32_t last, const Search& search) const = 0;
+  virtual Choices choices(std::int32_t first, std::int32_t last,
+                          std::span<const Search> of_section) const = 0;
 };
 
 namespace {
@@ -134,7 +135,8 @@ class TreesOf final : public NearestSpots::Trees {
       const auto first = std::ranges::lower_bound(one.spots, asked.begin);
       if (first == one.spots.end() || *first >= asked.end) {
         trees_.push_back(nullptr);
-        one = {};
+        one.positions = {};
+        one.spots = {};
         continue;
       }
       trees_.push_back(
@@ -142,14 +144,16 @@ class TreesOf final : public NearestSpots::Trees {
     }
   }
 
-  Choices choices(std::int32_t first, std::int32_t last, const Search& search) const override {
-    NearestSet nearest(search.capacity + 1, search.radius * search.radius);  // it finds itself too
+  Choices choices(std::int32_t first, std::int32_t last,
+                  std::span<const Search> of_section) const override {
+    NearestSet nearest;
     Choices chosen;
     chosen.count.reserve(static_cast<std::size_t>(last - first));
     for (std::int32_t spot = first; spot < last; ++spot) {
       const std::size_t n_before = chosen.spot.size();
-      if (places_[spot].local % search.stride == 0)
-        add_choices(places_[spot], search, nearest, chosen);
+      const Place place = places_[spot];
+      const Search& search = of_section[sections_[place.section].index];
+      if (place.local % search.stride == 0) add_choices(place, search, nearest, chosen);
       chosen.count.push_back(static_cast<std::int32_t>(chosen.spot.size() - n_before));
     }
     return chosen;
@@ -164,7 +168,7 @@ class TreesOf final : public NearestSpots::Trees {
 
   void add_choices(Place place, const Search& search, NearestSet& nearest, Choices& chosen) const {
     const Section& section = sections_[place.section];
-    nearest.clear();
+    nearest.begin(search.capacity + 1, search.radius * search.radius);  // it finds itself too
     trees_[place.section]->findNeighbors(nearest, section.position(place.local),
                                          nanoflann::SearchParams());
     std::size_t n = 0;
@@ -203,22 +207,27 @@ const SearchRanks& SearchRanks::alone() {
 
 NearestSpots::NearestSpots(const Coordinates& coordinates, std::span<const std::int32_t> section,
                            const SearchRanks& ranks)
-    : n_spots_(coordinates.n_spots()),
+    : section_(section),
+      n_sections_(section.empty() ? 0 : 1 + std::ranges::max(section)),
       ranks_(ranks),
-      trees_(trees_of(coordinates, section, block_of(ranks.rank(), ranks.n_ranks(), n_spots_))) {}
+      trees_(trees_of(coordinates, section,
+                      block_of(ranks.rank(), ranks.n_ranks(), coordinates.n_spots()))) {}
 
 NearestSpots::~NearestSpots() = default;
 
-Choices NearestSpots::choices(Search search) const {
-  search.capacity = std::min(search.capacity, static_cast<std::size_t>(n_spots_));
-  const Block asked = block_of(ranks_.rank(), ranks_.n_ranks(), n_spots_);
+Choices NearestSpots::choices(std::span<const Search> of_section) const {
+  expects(static_cast<int>(of_section.size()) == n_sections_, "a search for each section");
+  std::vector<Search> searches(of_section.begin(), of_section.end());
+  for (Search& search : searches)
+    search.capacity = std::min(search.capacity, static_cast<std::size_t>(n_spots()));
+  const Block asked = block_of(ranks_.rank(), ranks_.n_ranks(), n_spots());
   constexpr std::int32_t run = 256;  // spots of a part
   std::vector<Choices> parts(static_cast<std::size_t>((asked.size() + run - 1) / run));
   std::exception_ptr failure;  // none may leave the parallel region
 #pragma omp parallel for schedule(dynamic)
   for (std::size_t p = 0; p < parts.size(); ++p) try {
       const std::int32_t begin = asked.begin + static_cast<std::int32_t>(p) * run;
-      parts[p] = trees_->choices(begin, std::min(begin + run, asked.end), search);
+      parts[p] = trees_->choices(begin, std::min(begin + run, asked.end), searches);
     } catch (...) {
 #pragma omp critical(stamarker_search)
       failure = std::current_exception();

@@ -20,7 +20,8 @@ class SearchRanks {
   /// What all ranks found, in rank order, on the first rank; empty elsewhere.
   virtual std::vector<std::int32_t> on_first(std::vector<std::int32_t> mine) const { return mine; }
   virtual std::vector<double> on_first(std::vector<double> mine) const { return mine; }
-  virtual double of_first(double value) const { return value; }
+  /// The first rank's values, of which there are equally many on all ranks.
+  virtual std::vector<double> of_first(std::vector<double> values) const { return values; }
 
   static const SearchRanks& alone();
 };
@@ -32,7 +33,7 @@ struct Choices {
   std::vector<double> distance;     // [n_chosen], Euclidean
 };
 
-/// How far and how many each spot may choose, and which spots of a section do: every n-th.
+/// How far and how many each spot of a section may choose, and which of its spots do: every n-th.
 struct Search {
   double radius = std::numeric_limits<double>::infinity();  // itself outside
   std::size_t capacity = 1;                                 // 1 or more
@@ -43,23 +44,28 @@ struct Search {
 /// comes first. Built once, for several searches.
 class NearestSpots {
  public:
-  /// coordinates: 2-D or 3-D, finite; section: [n_spots]. `ranks` must outlive it.
+  /// coordinates: 2-D or 3-D, finite; section: [n_spots], 0 or more. `section` and `ranks` must
+  /// outlive it.
   NearestSpots(const Coordinates& coordinates, std::span<const std::int32_t> section,
                const SearchRanks& ranks = SearchRanks::alone());
   NearestSpots(const NearestSpots&) = delete;
   NearestSpots& operator=(const NearestSpots&) = delete;
   ~NearestSpots();
 
-  int n_spots() const { return n_spots_; }
+  int n_spots() const { return static_cast<int>(section_.size()); }
+  /// One more than the largest; sections between may have no spot.
+  int n_sections() const { return n_sections_; }
+  std::span<const std::int32_t> section() const { return section_; }
   const SearchRanks& ranks() const { return ranks_; }
-  /// Of all spots on the first rank, of none elsewhere; collective.
-  Choices choices(Search search) const;
+  /// Of all spots on the first rank, of none elsewhere; collective. `of_section`: [n_sections].
+  Choices choices(std::span<const Search> of_section) const;
 
   /// The trees of all sections, of one number of dimensions.
   class Trees;
 
  private:
-  int n_spots_;
+  std::span<const std::int32_t> section_;
+  int n_sections_;
   const SearchRanks& ranks_;
   std::unique_ptr<const Trees> trees_;
 };

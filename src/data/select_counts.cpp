@@ -311,14 +311,17 @@ PreparedData describe_selected(const Dataset& data, std::vector<std::int32_t> ke
 ConnectedSpots connect_spots(const Coordinates& coordinates, std::span<const std::int32_t> section,
                              const PrepareOptions& options, const SearchRanks& ranks) {
   const NearestSpots spots(coordinates, section, ranks);
+  const double radius = options.rad_cutoff.value_or(0);
   ConnectedSpots connected;
-  if (options.k_cutoff) {
-    connected.graph = nearest_graph(spots, *options.k_cutoff);
-  } else {
-    connected.radius = options.rad_cutoff ? *options.rad_cutoff : automatic_radius(spots);
-    connected.graph = radius_graph(spots, connected.radius, options.max_neighbors);
-  }
-  check_edges(connected.graph, connected.radius, spots);
+  if (options.k_cutoff)
+    connected = {nearest_graph(spots, *options.k_cutoff), {}, *options.k_cutoff};
+  else if (options.rad_cutoff)
+    connected.graph = radius_graph(spots, radius, options.max_neighbors);
+  else
+    connected = automatic_graph(spots, options.max_neighbors);
+  if (connected.radius.empty())
+    connected.radius.assign(static_cast<std::size_t>(spots.n_sections()), radius);
+  check_edges(connected.graph, radius, spots);
   return connected;
 }
 

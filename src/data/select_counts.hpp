@@ -53,13 +53,8 @@ void normalize_log(SparseRows& counts, double target_sum);
 PreparedData describe_selected(const Dataset& data, std::vector<std::int32_t> kept_spots,
                                const SelectedCounts& selected);
 
-/// The graph (spatial_graph.hpp), which joins no section to another, on the first rank; and on all
-/// its radius, 0: k nearest. Collective. Throws InputError on all ranks: no edges, naming the
-/// option.
-struct ConnectedSpots {
-  SpatialGraph graph;
-  double radius = 0;
-};
+/// The graph that the options ask for, which joins no section to another. Collective. Throws
+/// InputError on all ranks: no edges, naming the option.
 ConnectedSpots connect_spots(const Coordinates& coordinates, std::span<const std::int32_t> section,
                              const PrepareOptions& options,
                              const SearchRanks& ranks = SearchRanks::alone());

@@ -299,6 +299,8 @@ void fill_prepared(const PreparedData& prepared, Block rows, const SparseRows& c
   contents.coordinates = prepared.coordinates;
   contents.statistics = prepared.statistics;
   contents.radius = prepared.radius;
+  contents.n_nearest = prepared.n_nearest;
+  contents.section_names = prepared.section_names;
 }
 
 std::vector<std::string> write_result(const Comm& comm, const std::string& path,

@@ -76,8 +76,9 @@ struct ResultContents {
   std::vector<std::string> gene_names;       // [G]
   Coordinates coordinates;                   // [N, 2 or 3]
   GeneStatistics statistics;                 // [G]
-  double radius = 0;                         // of the graph; 0: nearest neighbours
-  int n_neighbors = 0;                       // of the graph; 0: by radius
+  std::vector<double> radius;                // [sections] of the graph; 0: nearest neighbors
+  int n_nearest = 0;                         // neighbors where the radius is 0
+  std::vector<std::string> section_names;    // [sections]
   DomainResults domains;
   RunRecord run;
 };

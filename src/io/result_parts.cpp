@@ -93,8 +93,15 @@ void result::write_spatial_neighbors(hid_t file, const ResultContents& contents)
   anndata::write_string(group, "distances_key", "spatial_distances");
   const h5::Group params = anndata::make_dict(group, "params");
   anndata::write_string(params, "coord_type", "generic");
-  if (contents.radius > 0) anndata::write_number(params, "radius", contents.radius);
-  if (contents.n_neighbors > 0) anndata::write_number(params, "n_neighbors", contents.n_neighbors);
+  if (contents.n_nearest > 0) anndata::write_number(params, "n_neighbors", contents.n_nearest);
+  if (std::ranges::all_of(contents.radius, [](double radius) { return radius == 0; })) return;
+  if (contents.radius.size() == 1) {
+    anndata::write_number(params, "radius", contents.radius.front());
+    return;
+  }
+  const auto n_sections = static_cast<std::int64_t>(contents.radius.size());
+  write_vector(params, "radius", contents.radius, {n_sections});
+  anndata::write_values(params, "sections", contents.section_names);
 }
 
 void result::write_run_record(hid_t file, const RunRecord& run, std::int64_t n_domains) {

@@ -10,7 +10,8 @@ PreparedSection prepare_section(const Dataset& data, const PrepareOptions& optio
   section.data = describe_selected(data, section.selected.kept_spots, section.selected);
   ConnectedSpots connected = connect_spots(section.data.coordinates, section.data.section, options);
   section.data.graph = std::move(connected.graph);
-  section.data.radius = connected.radius;
+  section.data.radius = std::move(connected.radius);
+  section.data.n_nearest = connected.n_nearest;
   section.data.expression = section.selected.counts;
   normalize_log(section.data.expression, options.target_sum);
   return section;

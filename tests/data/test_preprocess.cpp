@@ -249,7 +249,7 @@ TEST(Prepare, CarriesNamesPositionsAndStatisticsOfWhatItKeeps) {
   EXPECT_DOUBLE_EQ(got.statistics.variances[1], 19.0 / 3);
   EXPECT_EQ(got.statistics.rank.size(), 2U);
   EXPECT_EQ(got.graph.source, (Indices{0, 1, 2, 1, 2}));  // no edge between the sections
-  EXPECT_EQ(got.radius, 9);
+  EXPECT_EQ(got.radius, (std::vector<double>{9, 9}));
 }
 
 TEST(Prepare, GivesTheSameBitsForAnyNumberOfThreadsAndAnyBlocks) {

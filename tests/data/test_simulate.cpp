@@ -155,7 +155,7 @@ TEST(Simulation, HasDomainsThatAreContiguousInSpace) {
     for (const SpotLayout layout : {SpotLayout::hexagonal, SpotLayout::random}) {
       const Simulation simulation({.layout = layout, .shape = shape});
       const std::vector<std::int32_t> section(simulation.n_spots(), 0);
-      const double radius = automatic_radius({simulation.coordinates(), section});
+      const double radius = automatic_radii({simulation.coordinates(), section}).front();
       const SpatialGraph graph = radius_graph({simulation.coordinates(), section}, radius, 50);
 
       const GraphSummary summary = summary_of(graph);

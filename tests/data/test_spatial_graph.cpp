@@ -79,7 +79,7 @@ class OneOfRanks : public SearchRanks {
 
 double mean_neighbors(const Coordinates& c) {
   const auto section = one_section(c);
-  return summary_of(radius_graph({c, section}, automatic_radius({c, section}), 50)).mean;
+  return summary_of(automatic_graph({c, section}, 50).graph).mean;
 }
 
 /// Visium's array: rows sqrt(3)/2 apart, every second one moved by half a step; in pixels, so
@@ -154,7 +154,7 @@ TEST(AutomaticRadius, TakesTheRingOfSixOfAHexagonalGrid) {
   const Coordinates c = hexagonal_pixels(40, 30);
   const auto section = one_section(c);
 
-  const SpatialGraph graph = radius_graph({c, section}, automatic_radius({c, section}), 50);
+  const SpatialGraph graph = automatic_graph({c, section}, 50).graph;
 
   for (int r = 1; r < 39; ++r)
     for (int k = 1; k < 29; ++k) {
@@ -164,16 +164,94 @@ TEST(AutomaticRadius, TakesTheRingOfSixOfAHexagonalGrid) {
   EXPECT_EQ(summary_of(graph).max, 6);
 }
 
-TEST(AutomaticRadius, TakesTheNearestRingOfSquareAndCubicLattices) {
+/// On a square lattice with the diagonals, on a cubic one without.
+TEST(AutomaticRadius, TakesEightNeighborsOfASquareLatticeAndSixOfACubicOne) {
   for (const int n_dims : {2, 3}) {
     const Coordinates c = lattice(n_dims == 2 ? 30 : 10, n_dims);
-    const auto section = one_section(c);
 
-    const GraphSummary summary =
-        summary_of(radius_graph({c, section}, automatic_radius({c, section}), 50));
+    const GraphSummary summary = summary_of(automatic_graph({c, one_section(c)}, 50).graph);
 
-    EXPECT_EQ(summary.max, 2 * n_dims);
+    EXPECT_EQ(summary.max, n_dims == 2 ? 8 : 6);
+    EXPECT_NEAR(summary.mean, n_dims == 2 ? 7.6 : 5.4, 0.01);  // less at the border
+    EXPECT_EQ(summary.n_isolated, 0);
   }
+}
+
+/// Spots of ST lie up to a tenth of their distance off the lattice, and some are not in tissue.
+TEST(AutomaticRadius, GivesAboutSixNeighborsOnAnUntidySquareLatticeWithHoles) {
+  const Coordinates whole = lattice(25, 2), shift = random_points(625, 2, 8);
+  Coordinates c;
+  for (int i = 0; i < whole.n_spots(); ++i)
+    if (i % 7 != 3)
+      for (int d = 0; d < 2; ++d) c.values.push_back(whole.spot(i)[d] + 0.2 * shift.spot(i)[d]);
+
+  EXPECT_NEAR(mean_neighbors(c), 6.5, 0.5);
+}
+
+TEST(AutomaticRadius, IsThatOfEachSectionByItself) {
+  const Coordinates small = hexagonal_pixels(20, 15);
+  Coordinates both = small;
+  for (const double value : small.values) both.values.push_back(2.1 * value);
+  std::vector<std::int32_t> section(both.n_spots(), 0);
+  std::fill(section.begin() + small.n_spots(), section.end(), 2);
+
+  const ConnectedSpots got = automatic_graph({both, section}, 50);
+
+  ASSERT_EQ(got.radius.size(), 3u);
+  EXPECT_EQ(got.radius[0], automatic_radii({small, one_section(small)}).front());
+  EXPECT_EQ(got.radius[1], 0);  // has no spots
+  EXPECT_NEAR(got.radius[2], 2.1 * got.radius[0], 1e-9 * got.radius[2]);
+  const auto summaries = summaries_of(got.graph, section, 3);
+  for (const int s : {0, 2}) {
+    EXPECT_EQ(summaries[s].n_spots, small.n_spots());
+    EXPECT_EQ(summaries[s].max, 6);
+    EXPECT_GT(summaries[s].mean, 5);
+    EXPECT_EQ(summaries[s].n_isolated, 0);
+  }
+}
+
+/// Two thirds of the spots in a tenth of the square's side, as clusters of cells are.
+Coordinates uneven_points() {
+  Coordinates c = random_points(900, 2, 12);
+  for (int i = 0; i < 600; ++i)
+    for (int d = 0; d < 2; ++d) c.values[2 * i + d] *= 0.05;
+  return c;
+}
+
+TEST(AutomaticRadius, GivesWayToTheSixNearestWhereNoRadiusFitsTheDensity) {
+  const Coordinates c = uneven_points();
+  const auto section = one_section(c);
+  const double radius = automatic_radii({c, section}).front();
+  const GraphSummary by_radius = summary_of(radius_graph({c, section}, radius, 50));
+  ASSERT_TRUE(by_radius.is_torn());
+
+  const ConnectedSpots got = automatic_graph({c, section}, 50);
+
+  EXPECT_EQ(got.radius, std::vector<double>{0});
+  EXPECT_EQ(got.n_nearest, 6);
+  const GraphSummary summary = summary_of(got.graph);
+  EXPECT_EQ(summary.min, 6);
+  EXPECT_EQ(summary.max, 6);
+  EXPECT_LT(summary.n_isolated, 9);  // chosen by none: below 1 %
+  EXPECT_EQ(automatic_graph({c, section}, 4).n_nearest, 4);
+}
+
+/// The even section keeps the graph that it has alone.
+TEST(AutomaticRadius, LeavesSectionsAloneBesideAnUnevenOne) {
+  const Coordinates even = hexagonal_pixels(20, 15), uneven = uneven_points();
+  Coordinates both = even;
+  both.values.insert(both.values.end(), uneven.values.begin(), uneven.values.end());
+  std::vector<std::int32_t> section(both.n_spots(), 1);
+  std::fill(section.begin(), section.begin() + even.n_spots(), 0);
+  const ConnectedSpots alone = automatic_graph({even, one_section(even)}, 50);
+
+  const ConnectedSpots got = automatic_graph({both, section}, 50);
+
+  EXPECT_EQ(got.radius, (std::vector<double>{alone.radius.front(), 0}));
+  const auto n_edges = static_cast<std::ptrdiff_t>(alone.graph.n_edges());
+  EXPECT_EQ(std::vector(got.graph.source.begin(), got.graph.source.begin() + n_edges),
+            alone.graph.source);
+  EXPECT_EQ(summaries_of(got.graph, section, 2)[1].mean, 6);
 }
 
 TEST(AutomaticRadius, GivesSixNeighboursOnAverageWhereSpotsAreScattered) {
@@ -183,16 +261,16 @@ TEST(AutomaticRadius, GivesSixNeighboursOnAverageWhereSpotsAreScattered) {
 
 TEST(AutomaticRadius, FollowsTheUnitOfTheCoordinates) {
   Coordinates c = random_points(500, 2, 4);
-  const double radius = automatic_radius({c, one_section(c)});
+  const double radius = automatic_radii({c, one_section(c)}).front();
   for (double& value : c.values) value *= 1024;
 
-  EXPECT_DOUBLE_EQ(automatic_radius({c, one_section(c)}), 1024 * radius);
+  EXPECT_DOUBLE_EQ(automatic_radii({c, one_section(c)}).front(), 1024 * radius);
 }
 
 TEST(AutomaticRadius, JoinsAsFewAsTwoSpots) {
   EXPECT_EQ(mean_neighbors({2, {0, 0, 10, 0}}), 1);
   EXPECT_EQ(mean_neighbors({2, {0, 0, 10, 0, 20, 0}}), 2);
-  EXPECT_EQ(automatic_radius({{2, {1, 1, 1, 1}}, std::vector<std::int32_t>{0, 0}}), 0);
+  EXPECT_EQ(mean_neighbors({2, {1, 1, 1, 1}}), 0);
 }
 
 TEST(SpatialGraphErrors, NamesARadiusThatWorksWhereThereIsNoEdge) {
@@ -204,8 +282,19 @@ TEST(SpatialGraphErrors, NamesARadiusThatWorksWhereThereIsNoEdge) {
 
   EXPECT_EQ(message,
             "prepare.rad_cutoff = 0.5 gives a graph without edges (no two spots are so close; use "
-            "1.20711, which is what auto chooses)");
-  EXPECT_NO_THROW(check_edges(radius_graph({c, section}, 1.20711, 50), 1.20711, {c, section}));
+            "1.70711, which is what auto chooses)");
+  EXPECT_NO_THROW(check_edges(radius_graph({c, section}, 1.70711, 50), 1.70711, {c, section}));
+}
+
+TEST(SpatialGraphErrors, NamesAutoWhereSectionsWantDifferentRadii) {
+  const Coordinates c{2, {0, 0, 1, 0, 0, 0, 3, 0}};
+  const std::vector<std::int32_t> section{0, 0, 1, 1};
+
+  EXPECT_EQ(message_of([&] {
+              check_edges(radius_graph({c, section}, 0.5, 50), 0.5, {c, section});
+            }),
+            "prepare.rad_cutoff = 0.5 gives a graph without edges (no two spots are so close; use "
+            "auto, which chooses 1 to 3 by section)");
 }
 
 TEST(SpatialGraphErrors, RefusesSpotsThatAllLieAtOnePlace) {
@@ -271,21 +360,21 @@ TEST(SpatialGraphTest, IsTheSameBySeveralRanks) {
   std::vector<std::int32_t> section(500);
   for (int i = 0; i < 500; ++i) section[i] = i < 100 ? 0 : 1 + i % 2;
   const SpatialGraph alone = radius_graph({c, section}, 0.1, 7);
-  const double radius = automatic_radius({c, section});
-  std::vector<std::vector<double>> of_graph, of_radius;
+  const std::vector<double> radii = automatic_radii({c, section});
+  std::vector<std::vector<double>> of_graph, of_radii;
   SpatialGraph together;
-  double radius_together = 0;
+  std::vector<double> radii_together;
 
   for (const int rank : {2, 1, 0}) {
     together = radius_graph({c, section, OneOfRanks(rank, of_graph)}, 0.1, 7);
-    radius_together = automatic_radius({c, section, OneOfRanks(rank, of_radius)});
+    radii_together = automatic_radii({c, section, OneOfRanks(rank, of_radii)});
     EXPECT_EQ(together.n_spots(), rank == 0 ? 500 : 0);
   }
 
   EXPECT_EQ(together.row_start, alone.row_start);
   EXPECT_EQ(together.source, alone.source);
   EXPECT_EQ(together.distance, alone.distance);
-  EXPECT_EQ(radius_together, radius);
+  EXPECT_EQ(radii_together, radii);
 }
 
 }  // namespace stamarker::test

@@ -83,7 +83,8 @@ SampleResult::SampleResult(const InputOptions& input, int n_genes) : input_(inpu
     prepared_.statistics.rank.push_back(g / 2);
   }
   prepared_.graph = chain(prepared_.n_spots());
-  prepared_.radius = 1.5;
+  prepared_.radius = {1.5};
+  prepared_.section_names = {"all"};
   models_.resize(n_models);
   for (int i = 0; i < prepared_.n_spots(); ++i) {
     for (int m = 0; m < n_models; ++m) labels_.push_back((i + m) % 4);

@@ -176,8 +176,8 @@ const std::vector<Field>& config_fields() {
             member(&Config::prepare, &PrepareOptions::target_sum)),
       optional_field(
           "prepare.rad_cutoff", Stage::prepare,
-          "spots closer than this are neighbours, unit of the coordinates; auto: about 6 "
-          "neighbours",
+          "spots closer than this are neighbors, unit of the coordinates; auto: in each section "
+          "about 6 neighbors",
           "auto", member(&Config::prepare, &PrepareOptions::rad_cutoff)),
       optional_field("prepare.k_cutoff", Stage::prepare,
                      "this many nearest neighbours in place of a radius; none: by radius", "none",

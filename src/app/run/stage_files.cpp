@@ -171,7 +171,8 @@ void write_tables(hid_t file, const PreparedData& data) {
   h5::write(file, "graph/row_start", data.graph.row_start);
   h5::write(file, "graph/source", data.graph.source);
   h5::write(file, "graph/distance", data.graph.distance);
-  write_scalar(file, "radius", data.radius);
+  h5::write(file, "radius", data.radius);
+  write_scalar(file, "n_nearest", data.n_nearest);
 }
 
 PreparedData read_tables(hid_t file) {
@@ -191,7 +192,8 @@ PreparedData read_tables(hid_t file) {
   data.graph.row_start = h5::read<std::int64_t>(file, "graph/row_start");
   data.graph.source = h5::read<std::int32_t>(file, "graph/source");
   data.graph.distance = h5::read<float>(file, "graph/distance");
-  data.radius = read_scalar<double>(file, "radius");
+  data.radius = h5::read<double>(file, "radius");
+  data.n_nearest = read_scalar<int>(file, "n_nearest");
   data.expression = empty_rows(static_cast<int>(data.kept_spots.size()),
                                static_cast<int>(data.selected_genes.size()));
   return data;

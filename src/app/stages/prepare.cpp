@@ -1,7 +1,10 @@
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "app/run/run_context.hpp"
 #include "app/run/stage_files.hpp"
+#include "app/run/warnings.hpp"
 #include "app/stages/stages.hpp"
 #include "base/error.hpp"
 #include "base/text.hpp"
@@ -24,16 +27,16 @@ class AllRanks : public SearchRanks {
   std::vector<double> on_first(std::vector<double> mine) const override {
     return comm_.gather(std::span<const double>(mine));
   }
-  double of_first(double value) const override {
-    comm_.broadcast(std::span<double>(&value, 1));
-    return value;
+  std::vector<double> of_first(std::vector<double> values) const override {
+    comm_.broadcast(std::span<double>(values));
+    return values;
   }
 
  private:
   const Comm& comm_;
 };
 
-/// Graph and radius of the tables on rank 0, searched by all ranks, who get its positions.
+/// Graph and radii of the tables on rank 0, searched by all ranks, who get its positions.
 void connect(const Comm& world, const PrepareOptions& options, PreparedData& tables) {
   std::int64_t size[] = {tables.coordinates.n_dims, tables.coordinates.n_spots()};
   world.broadcast(std::span<std::int64_t>(size));
@@ -45,7 +48,44 @@ void connect(const Comm& world, const PrepareOptions& options, PreparedData& tab
   world.broadcast(std::span<std::int32_t>(tables.section));
   ConnectedSpots connected = connect_spots(coordinates, tables.section, options, AllRanks(world));
   tables.graph = std::move(connected.graph);
-  tables.radius = connected.radius;
+  tables.radius = std::move(connected.radius);
+  tables.radius.resize(std::max(tables.radius.size(), tables.section_names.size()), 0);
+  tables.n_nearest = connected.n_nearest;
+}
+
+/// How the spots of sections with these radii choose their neighbors: "radius 60 to 126".
+std::string reach_text(const std::vector<double>& radius, int n_nearest) {
+  std::vector<double> known = radius;
+  const bool has_nearest = std::erase(known, 0) > 0 && n_nearest > 0;
+  std::string text;
+  if (!known.empty()) {
+    const auto [least, most] = std::ranges::minmax(known);
+    text = least == most ? fmt::format("radius {:.6g}", least)
+                         : fmt::format("radius {:.6g} to {:.6g}", least, most);
+  }
+  if (has_nearest) text += fmt::format("{}{} nearest", text.empty() ? "" : " or ", n_nearest);
+  return text;
+}
+
+std::string neighbors_text(const GraphSummary& graph) {
+  return fmt::format("{:.1f} neighbors a spot ({} to {}), {} isolated", graph.mean, graph.min,
+                     graph.max, graph.n_isolated);
+}
+
+void describe_graph(const PrepareOptions& options, const PreparedData& data, Log& log) {
+  const bool is_uneven = !options.k_cutoff && data.n_nearest > 0;
+  log.info(fmt::format("graph      {}: {}{}", reach_text(data.radius, data.n_nearest),
+                       neighbors_text(summary_of(data.graph)),
+                       is_uneven ? " (nearest where no radius fits the uneven density)" : ""));
+  const std::size_t n_sections = data.section_names.size();
+  if (n_sections > 1) {
+    const auto sections = summaries_of(data.graph, data.section, static_cast<int>(n_sections));
+    for (std::size_t s = 0; s < n_sections; ++s)
+      log.file_only(fmt::format("           section '{}': {}: {}", data.section_names[s],
+                                reach_text({data.radius[s]}, data.n_nearest),
+                                neighbors_text(sections[s])));
+  }
+  for (const std::string& line : warnings_of_graph(data)) log.warn(line);
 }
 
 void describe(const Config& config, const InputCounts& input, const PreparedData& data,
@@ -59,11 +99,7 @@ void describe(const Config& config, const InputCounts& input, const PreparedData
   log.info(fmt::format("prepared   {} x {}, {:.1f} % non-zero", counted(data.n_spots(), "spot"),
                        counted(data.n_genes(), "gene"),
                        100 * static_cast<double>(n_entries) / data.n_spots() / data.n_genes()));
-  const GraphSummary graph = summary_of(data.graph);
-  log.info(fmt::format("graph      {}: {:.1f} neighbors a spot ({} to {}), {} isolated",
-                       data.radius > 0 ? fmt::format("radius {:.6g}", data.radius)
-                                       : fmt::format("{} nearest", *config.prepare.k_cutoff),
-                       graph.mean, graph.min, graph.max, counted(graph.n_isolated, "spot")));
+  describe_graph(config.prepare, data, log);
   if (data.n_genes() < config.prepare.n_top_genes)
     log.info(
         fmt::format("           {} used, all that are left: fewer than "

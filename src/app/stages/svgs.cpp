@@ -170,7 +170,6 @@ void svgs_stage(RunContext& run) {
   run.world.on_root([&] {
     table = read_table(run, data.n_genes(), n_domains, data.n_spots());
     contents.input = run.config.input;
-    contents.n_neighbors = run.config.prepare.k_cutoff.value_or(0);
     DomainResults& domains = contents.domains;
     domains.domain = found.consensus.domain;
     for (int k = 0; k < n_domains; ++k) domains.domain_names.push_back(fmt::format("{}", k));
