@@ -96,8 +96,9 @@ std::vector<double> totals(const SparseRows& counts, const std::vector<char>& is
 /// What the filters leave: spots of this rank; the tally of the kept spots, all and of this rank.
 struct Filtered {
   std::vector<std::int32_t> spots, genes;
-  std::int64_t n_spots = 0;  // kept on all ranks
-  GeneTally tally;           // of all ranks
+  std::int64_t n_seen_genes = 0;  // before the filters
+  std::int64_t n_spots = 0;       // kept on all ranks
+  GeneTally tally;                // of all ranks
   std::vector<std::int64_t> n_seen_here;
 };
 
@@ -140,6 +141,7 @@ void filter_spots(SharedCounts& table, int min_counts, Filtered& found) {
 Filtered filter(SharedCounts& table, const PrepareOptions& options) {
   Filtered found{.spots = {},
                  .genes = {},
+                 .n_seen_genes = 0,
                  .n_spots = table.n_spots(),
                  .tally = GeneTally(table.n_genes()),
                  .n_seen_here = {}};
@@ -152,6 +154,7 @@ Filtered filter(SharedCounts& table, const PrepareOptions& options) {
   });
   std::vector<std::int64_t> n_seen = found.n_seen_here = found.tally.n_seen();
   table.sum(n_seen);
+  found.n_seen_genes = std::ranges::count_if(n_seen, [](std::int64_t n) { return n > 0; });
   found.genes = genes_seen_often(n_seen, table, options.min_cells);
   if (options.min_counts > 0 || table.n_spots() < 2) {
     filter_spots(table, options.min_counts, found);
@@ -253,6 +256,7 @@ SelectedCounts select_counts(SharedCounts& table, const PrepareOptions& options)
     result.selected_genes.push_back(found.genes[k]);
     n_entries += found.n_seen_here[found.genes[k]];
   }
+  result.n_seen_genes = found.n_seen_genes;
   result.kept_spots = std::move(found.spots);
   result.kept_genes = std::move(found.genes);
   result.counts = extract(table, result.kept_spots, result.selected_genes, n_entries);

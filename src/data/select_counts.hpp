@@ -25,6 +25,7 @@ void check_counts(const SharedCounts& table, int first_spot, const SparseRows& r
 /// What is left of the counts: on each rank its own spots.
 struct SelectedCounts {
   std::vector<std::int32_t> kept_spots;      // of this rank, indices into the input, ascending
+  std::int64_t n_seen_genes = 0;             // with a count in any spot of any rank
   std::vector<std::int32_t> kept_genes;      // by min_cells, indices into the input, ascending
   GeneStatistics statistics;                 // of kept_genes
   std::vector<std::int32_t> selected_genes;  // of kept_genes, indices into the input, ascending

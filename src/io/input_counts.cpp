@@ -17,7 +17,10 @@ InputCounts::InputCounts(const Comm& comm, InputOptions options)
     input::Loaded loaded = input::load(options_, input::Part::tables);
     tables_ = std::move(loaded.data);
     positions_ = std::move(loaded.positions);
-    warnings_ = std::move(loaded.warnings);
+    summary_.n_spots = static_cast<std::int64_t>(tables_.spot_names.size());
+    summary_.n_genes = static_cast<std::int64_t>(tables_.gene_names.size());
+    summary_.warnings = std::move(loaded.warnings);
+    summary_.n_other_features = loaded.n_other_features;
     is_h5ad = is_anndata_file(options_.path) ? 1 : 0;
     check_tables(tables_, source(), is_h5ad == 1 ? options_.path + ": " + positions_ : positions_);
   });

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "comm/comm.hpp"
+#include "data/input_summary.hpp"
 #include "data/shared_counts.hpp"
 #include "io/anndata_matrix.hpp"
 #include "io/read_input.hpp"
@@ -24,8 +25,8 @@ class InputCounts : public SharedCounts {
   const Dataset& tables() const { return tables_; }
   /// On rank 0: the table that the coordinates were read from, a file or a name in the .h5ad.
   const std::string& positions() const { return positions_; }
-  /// On rank 0: what reading changed, such as names of genes (see read_input), a line each.
-  const std::vector<std::string>& warnings() const { return warnings_; }
+  /// On rank 0: what was read, left out and changed; the rest is 0.
+  const InputSummary& summary() const { return summary_; }
   int n_sections() const { return static_cast<int>(tables_.section_names.size()); }
 
   int n_spots() const override { return n_spots_; }
@@ -48,8 +49,8 @@ class InputCounts : public SharedCounts {
   InputOptions options_;
   Dataset tables_;
   std::string positions_;
-  std::vector<std::string> warnings_;
   int n_spots_ = 0, n_genes_ = 0;
+  InputSummary summary_;
   mutable std::mutex one_at_a_time_;         // for HDF5, which is not made for threads
   std::optional<h5::File> file_;             // of an .h5ad
   std::optional<anndata::MatrixRows> rows_;  // likewise

@@ -24,6 +24,7 @@ struct Loaded {
   Annotations annotations;
   std::string positions;              // the table of them: a file, or a name in the .h5ad
   std::vector<std::string> warnings;  // what was changed or matched on the way, a line each
+  int n_other_features = 0;           // than "Gene Expression", left out
 };
 
 Loaded load_h5ad(const InputOptions& options, Part part);                   // h5ad.cpp

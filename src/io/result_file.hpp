@@ -48,6 +48,7 @@ struct RunRecord {
   std::vector<double> held_out_accuracy;                        // [M]
   std::vector<std::int64_t> confusion;                          // [M, C, C] rows: true domain
   std::vector<double> linkage;                                  // [merges, 4] as scipy's linkage
+  std::vector<std::string> warnings;                            // one line each
   std::vector<std::pair<std::string, double>> run_times;        // seconds of each stage
   std::vector<std::pair<std::string, double>> measures;         // any other number of the run
   std::vector<std::pair<std::string, std::string>> provenance;  // version, commit, checksum, ...

@@ -119,6 +119,7 @@ void result::write_run_record(hid_t file, const RunRecord& run, std::int64_t n_d
   if (!run.linkage.empty())
     write_vector(group, "linkage", run.linkage,
                  {static_cast<std::int64_t>(run.linkage.size()) / 4, 4});
+  if (!run.warnings.empty()) anndata::write_values(group, "warnings", run.warnings);
   const h5::Group times = anndata::make_dict(group, "run_times");
   for (const auto& [stage, seconds] : run.run_times) anndata::write_number(times, stage, seconds);
   const h5::Group measures = anndata::make_dict(group, "measures");

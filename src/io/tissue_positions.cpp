@@ -190,6 +190,7 @@ void keep_gene_expression(Part part, Loaded& loaded) {
     if (type[g] == "Gene Expression") kept.push_back(static_cast<std::int32_t>(g));
   if (kept.empty()) throw InputError("no feature is of type 'Gene Expression'; nothing to read");
   if (kept.size() == type.size()) return;
+  loaded.n_other_features = static_cast<int>(type.size() - kept.size());
   var = rows_of(var, kept);
   if (part == Part::annotations) return;
   std::vector<std::int32_t> all_spots(static_cast<std::size_t>(loaded.data.counts.n_rows));

@@ -339,7 +339,9 @@ TEST_F(Pipeline, SummaryTellsDomainsAccuracyAgreementFilesTimeAndMemory) {
                            "held-out accuracy of the classifiers: ", "agreement between models: ",
                            "run/result.h5ad", "run/svgs.tsv", "time       prepare ", "memory     "})
     EXPECT_THAT(outcome.out, HasSubstr(part));
-  EXPECT_EQ(outcome.error, "");
+  EXPECT_EQ(outcome.n_error_lines(), 2) << outcome.error;  // of 20 epochs
+  for (const char* warning : {"warning: the loss of 3 of 3 models", "warning: the models agree by"})
+    EXPECT_THAT(outcome.error, HasSubstr(warning));
   const std::string log = read_text(scratch_ / "run/run.log");
   EXPECT_THAT(log, HasSubstr("2 ranks x 1 thread, "));
   EXPECT_THAT(log, HasSubstr("trained    3 models, 20 epochs each"));

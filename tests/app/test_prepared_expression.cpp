@@ -47,7 +47,7 @@ TEST(PreparedExpression, GivesRowsInAnyOrderAsAMatrixInMemoryDoes) {
   const std::string path = (folder / "prepared.h5").string();
   const SparseRows counts = many_counts();
   const Block mine = block_of(world.rank(), world.size(), counts.n_rows);
-  write_prepared(world, path, Fingerprints(), tables_of(counts),
+  write_prepared(world, path, Fingerprints(), tables_of(counts), {},
                  rows_of(counts, mine.begin, mine.end), 1e4);
   SparseRows expression = counts;
   normalize_log(expression, 1e4);

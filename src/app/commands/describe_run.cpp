@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "app/commands/info.hpp"
 #include "app/config/config.hpp"
 #include "app/config/config_fields.hpp"
 #include "app/config/config_value.hpp"
@@ -41,18 +42,12 @@ std::string options_text(const Config& config) {
 }
 
 /// What the result warns of; nothing where it cannot be read.
-std::string warnings_text(const std::string& result) {
-  const std::string name = "uns/stamarker/warnings";
-  std::string text;
+std::string warnings_of(const std::string& result) {
   try {
-    const h5::File file = h5::open_to_read(result);
-    if (h5::exists(file, name))
-      for (const std::string& line : h5::read_strings(file, name))
-        text += fmt::format("  {}\n", readable(line));
+    return warnings_text(h5::open_to_read(result));
   } catch (const InputError&) {
     return {};
   }
-  return text.empty() ? text : "warnings\n" + text;
 }
 
 /// "complete", "2 of 3 models", "missing".
@@ -107,7 +102,7 @@ std::string describe_run(const std::string& path) {
   if (fs::exists(directory.result(), ignored))
     text += fmt::format("result     {}, of which `stamarker info` says more\n",
                         readable(directory.result())) +
-            warnings_text(directory.result());
+            warnings_of(directory.result());
   if (fs::exists(directory.lock(), ignored))
     text += fmt::format("lock       {}: in use, or left by a process that was killed\n",
                         readable(directory.lock()));

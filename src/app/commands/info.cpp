@@ -80,6 +80,7 @@ std::string describe_anndata(hid_t file) {
       text += fmt::format("{:<10} {}\n", group, listing(file, group, false));
   if (h5::exists(file, "raw/X")) text += fmt::format("raw        {}\n", shape_text(file, "raw/X"));
   if (is_result && h5::exists(file, "obs/stamarker/codes")) text += domains_text(file);
+  if (is_result) text += warnings_text(file);
   if (is_result) text += "provenance\n" + texts_of(file, "uns/stamarker/provenance");
   return text;
 }
@@ -104,6 +105,15 @@ std::string describe_input(const std::string& path) {
 }
 
 }  // namespace
+
+std::string warnings_text(hid_t file) {
+  const std::string name = "uns/stamarker/warnings";
+  std::string text;
+  if (h5::exists(file, name))
+    for (const std::string& line : h5::read_strings(file, name))
+      text += fmt::format("  {}\n", readable(line));
+  return text.empty() ? text : "warnings\n" + text;
+}
 
 std::string describe_file(const std::string& path) {
   std::error_code ignored;

@@ -42,6 +42,14 @@ int classifiers_side_by_side(int n_threads, int n_models) {
   return std::max(1, std::min(n_threads, n_models));
 }
 
+void RunContext::warn(const std::vector<std::string>& warnings) {
+  for (const std::string& line : warnings) {
+    if (std::ranges::find(warned, line) != warned.end()) continue;
+    log.warn(line);
+    warned.push_back(line);
+  }
+}
+
 const PreparedData& RunContext::tables() {
   world.together([&] {
     if (!read_tables) read_tables = read_prepared(directory.prepared());

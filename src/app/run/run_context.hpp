@@ -12,6 +12,7 @@
 #include "app/run/run_directory.hpp"
 #include "comm/comm.hpp"
 #include "data/dataset.hpp"
+#include "data/input_summary.hpp"
 #include "kernels/backend.hpp"
 
 namespace stamarker {
@@ -42,8 +43,9 @@ int classifiers_side_by_side(int n_threads, int n_models);
 
 /// A prepared section on its way to prepared.h5.
 struct PreparedShare {
-  PreparedData tables;  // on rank 0: all but the matrices; elsewhere positions and sections
-  SparseRows counts;    // of this rank's spots
+  PreparedData tables;   // on rank 0: all but the matrices; elsewhere positions and sections
+  InputSummary summary;  // on rank 0
+  SparseRows counts;     // of this rank's spots
 };
 
 /// What the stages of one run share.
@@ -61,9 +63,12 @@ struct RunContext {
   std::optional<PreparedShare> prepared = std::nullopt;      // until it is written
   std::vector<std::pair<std::string, double>> seconds = {};  // of each stage computed here
   std::optional<PreparedData> read_tables = std::nullopt;    // of prepared.h5
+  std::vector<std::string> warned = {};                      // by warn, on rank 0
 
   bool is_root() const { return world.rank() == 0; }
   Block my_models() const { return block_of(world.rank(), world.size(), config.models); }
+  /// Logs the warnings that it has not logged yet.
+  void warn(const std::vector<std::string>& warnings);
   /// Of prepared.h5 all but the matrices, read once. Collective.
   const PreparedData& tables();
   /// Throws Interrupted on all ranks when any was asked to end. Collective.

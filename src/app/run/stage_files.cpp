@@ -6,6 +6,7 @@
 #include <numeric>
 #include <span>
 #include <system_error>
+#include <utility>
 
 #include "data/select_counts.hpp"
 #include "data/sparse_rows.hpp"
@@ -175,6 +176,19 @@ void write_tables(hid_t file, const PreparedData& data) {
   write_scalar(file, "n_nearest", data.n_nearest);
 }
 
+constexpr std::pair<const char*, std::int64_t InputSummary::*> input_members[] = {
+    {"input/n_spots", &InputSummary::n_spots},
+    {"input/n_genes", &InputSummary::n_genes},
+    {"input/n_other_features", &InputSummary::n_other_features},
+    {"input/n_seen_genes", &InputSummary::n_seen_genes},
+    {"input/n_kept_genes", &InputSummary::n_kept_genes}};
+
+void write_summary(hid_t file, const InputSummary& summary) {
+  h5::make_group(file, "input");
+  for (const auto& [name, member] : input_members) write_scalar(file, name, summary.*member);
+  if (!summary.warnings.empty()) h5::write_strings(file, "input/warnings", summary.warnings);
+}
+
 PreparedData read_tables(hid_t file) {
   PreparedData data;
   data.kept_spots = h5::read<std::int32_t>(file, "kept_spots");
@@ -219,7 +233,8 @@ Shares shares_of(const Comm& comm, const SparseRows& counts) {
 }  // namespace
 
 void write_prepared(const Comm& comm, const std::string& path, const Fingerprints& fingerprints,
-                    const PreparedData& tables, const SparseRows& counts, double target_sum) {
+                    const PreparedData& tables, const InputSummary& summary,
+                    const SparseRows& counts, double target_sum) {
   const Shares shares = shares_of(comm, counts);
   h5::SparseBlock mine = h5::block_of_rows(counts, {0, counts.n_rows});
   mine.first_row = shares.first_spot;
@@ -230,6 +245,7 @@ void write_prepared(const Comm& comm, const std::string& path, const Fingerprint
         h5::write_attribute(file, "program", fingerprints.origin().program);
         h5::write_attribute(file, "input_checksum", fingerprints.origin().input_checksum);
         write_tables(file, tables);
+        write_summary(file, summary);
         write_scalar(file, "target_sum", target_sum);
         h5::create_csr(file, "counts", shares.n_spots, counts.n_cols, shares.n_entries);
       },
@@ -237,6 +253,17 @@ void write_prepared(const Comm& comm, const std::string& path, const Fingerprint
 }
 
 PreparedData read_prepared(const std::string& path) { return read_stage_file(path, read_tables); }
+
+InputSummary read_input_summary(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) {
+    InputSummary summary;
+    for (const auto& [name, member] : input_members)
+      summary.*member = read_scalar<std::int64_t>(file, name);
+    if (h5::exists(file, "input/warnings"))
+      summary.warnings = h5::read_strings(file, "input/warnings");
+    return summary;
+  });
+}
 
 PreparedExpression::PreparedExpression(const std::string& path)
     : path_(path),

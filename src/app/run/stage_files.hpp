@@ -11,6 +11,7 @@
 #include "comm/comm.hpp"
 #include "data/dataset.hpp"
 #include "data/expression_rows.hpp"
+#include "data/input_summary.hpp"
 #include "io/anndata_matrix.hpp"
 #include "io/h5.hpp"
 #include "model/classifier.hpp"
@@ -26,7 +27,7 @@
 ///
 ///   prepared.h5                  a PreparedData, members as datasets; of its matrices only the
 ///                                counts, as AnnData stores CSR, and target_sum: the expression
-///                                follows from them
+///                                follows from them; input/, an InputSummary
 ///   models/model_007.h5          epoch, parameters, moments, loss [epoch], gradient_norm [epoch];
 ///                                once training is complete embedding [N, L]
 ///   clusters/model_007.h5        labels [1, N], until clusters.h5 holds those of all models
@@ -48,12 +49,14 @@ std::uint64_t identity_of_stage_file(const std::string& path);
 /// Collective. `tables`, on rank 0: all but the matrices. `counts`: this rank's spots, which follow
 /// those of the rank before. An InputError is thrown by all ranks.
 void write_prepared(const Comm& comm, const std::string& path, const Fingerprints& fingerprints,
-                    const PreparedData& tables, const SparseRows& counts, double target_sum);
+                    const PreparedData& tables, const InputSummary& summary,
+                    const SparseRows& counts, double target_sum);
 /// Of the run that wrote prepared.h5. Members are empty where the file lacks them or is none of
 /// ours.
 Origin origin_of_prepared(const std::string& path);
 /// All but the matrices, whose rows are empty.
 PreparedData read_prepared(const std::string& path);
+InputSummary read_input_summary(const std::string& path);
 /// The expression, read from the file when a tile asks for its rows. Holds open file and offsets.
 class PreparedExpression : public ExpressionRows {
  public:

@@ -3,21 +3,12 @@
 #include <fmt/core.h>
 
 #include "app/run/stage_files.hpp"
+#include "app/run/warnings.hpp"
 #include "app/stages/stages.hpp"
 #include "base/text.hpp"
 #include "cluster/consensus_embedding.hpp"
 
 namespace stamarker {
-namespace {
-
-/// The height at which one domain fewer would be left; 0 for one domain.
-double height_of_next_join(const Consensus& consensus) {
-  const std::vector<double> heights = consensus.heights();
-  const auto at = static_cast<std::size_t>(consensus.n_domains) - 1;
-  return 0 < at && at <= heights.size() ? heights[heights.size() - at] : 0;
-}
-
-}  // namespace
 
 void consensus_stage(RunContext& run) {
   const PreparedData& data = run.tables();
@@ -40,17 +31,7 @@ void consensus_stage(RunContext& run) {
                     "between models {:.3f} (mean adjusted Rand index)",
                     counted(found.consensus.n_domains, "domain"),
                     counted(found.consensus.n_tuples, "distinct label tuple"), found.agreement));
-    if (found.consensus.joined_share > 0)
-      run.log.warn(
-          fmt::format("{:.2f} % of the spots have a label tuple beyond the "
-                      "consensus.max_tuples = {} most frequent and joined the nearest, on average "
-                      "{:.3g} away (two domains would join at {:.3g})",
-                      100 * found.consensus.joined_share, config.consensus.max_tuples,
-                      found.consensus.joined_shift, height_of_next_join(found.consensus)));
-    if (found.consensus.n_domains < config.domains)
-      run.log.warn(fmt::format("{} left of {} after consensus.refine = {}",
-                               counted(found.consensus.n_domains, "domain"), config.domains,
-                               config.consensus.refine));
+    run.warn(warnings_of_consensus(found, config));
   });
 }
 

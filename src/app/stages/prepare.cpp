@@ -72,6 +72,19 @@ std::string neighbors_text(const GraphSummary& graph) {
                      graph.max, graph.n_isolated);
 }
 
+/// What preparation left out, by key.
+std::string dropped_text(const PrepareOptions& options, const InputSummary& input,
+                         int n_kept_spots) {
+  std::string text = fmt::format(
+      "{} of {} genes (prepare.min_cells = {}), {} of {} spots "
+      "(prepare.min_counts = {})",
+      input.n_genes - input.n_kept_genes, input.n_genes, options.min_cells,
+      input.n_spots - n_kept_spots, input.n_spots, options.min_counts);
+  if (input.n_other_features > 0)
+    text += fmt::format(", {} features other than Gene Expression", input.n_other_features);
+  return text;
+}
+
 void describe_graph(const PrepareOptions& options, const PreparedData& data, Log& log) {
   const bool is_uneven = !options.k_cutoff && data.n_nearest > 0;
   log.info(fmt::format("graph      {}: {}{}", reach_text(data.radius, data.n_nearest),
@@ -81,21 +94,21 @@ void describe_graph(const PrepareOptions& options, const PreparedData& data, Log
   if (n_sections > 1) {
     const auto sections = summaries_of(data.graph, data.section, static_cast<int>(n_sections));
     for (std::size_t s = 0; s < n_sections; ++s)
-      log.file_only(fmt::format("           section '{}': {}: {}", data.section_names[s],
+      log.file_only(fmt::format("           section '{}': {}: {}", readable(data.section_names[s]),
                                 reach_text({data.radius[s]}, data.n_nearest),
                                 neighbors_text(sections[s])));
   }
-  for (const std::string& line : warnings_of_graph(data)) log.warn(line);
 }
 
-void describe(const Config& config, const InputCounts& input, const PreparedData& data,
+void describe(const Config& config, const InputCounts& input, const PreparedShare& share,
               std::int64_t n_entries, Log& log) {
+  const PreparedData& data = share.tables;
   const int n_sections = input.n_sections();
   log.info(fmt::format("input      {}: {} x {}{}", config.input.path,
                        counted(input.n_spots(), "spot"), counted(input.n_genes(), "gene"),
                        n_sections > 1 ? " in " + counted(n_sections, "section") : ""));
   log.info("positions  " + input.positions());
-  for (const std::string& warning : input.warnings()) log.warn(warning);
+  log.info("dropped    " + dropped_text(config.prepare, share.summary, data.n_spots()));
   log.info(fmt::format("prepared   {} x {}, {:.1f} % non-zero", counted(data.n_spots(), "spot"),
                        counted(data.n_genes(), "gene"),
                        100 * static_cast<double>(n_entries) / data.n_spots() / data.n_genes()));
@@ -141,10 +154,16 @@ void prepare_input(RunContext& run) {
   PreparedShare share;
   run.world.on_root([&] {
     share.tables = describe_selected(input.tables(), std::move(kept_spots), selected);
+    share.summary = input.summary();
+    share.summary.n_seen_genes = selected.n_seen_genes;
+    share.summary.n_kept_genes = static_cast<std::int64_t>(selected.kept_genes.size());
     check_against_spots(config, share.tables.n_spots(), "left after preparation");
   });
   connect(run.world, config.prepare, share.tables);
-  run.world.on_root([&] { describe(config, input, share.tables, n_entries, run.log); });
+  run.world.on_root([&] {
+    describe(config, input, share, n_entries, run.log);
+    run.warn(warnings_of_prepare(share.tables, share.summary, config.prepare));
+  });
   share.counts = std::move(selected.counts);
   run.prepared = std::move(share);
 }
@@ -152,7 +171,7 @@ void prepare_input(RunContext& run) {
 void write_prepare_stage(RunContext& run) {
   if (!run.prepared) return;  // was there already
   write_prepared(run.world, run.directory.prepared(), run.fingerprints, run.prepared->tables,
-                 run.prepared->counts, run.config.prepare.target_sum);
+                 run.prepared->summary, run.prepared->counts, run.config.prepare.target_sum);
   run.prepared.reset();
 }
 

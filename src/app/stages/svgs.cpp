@@ -7,6 +7,7 @@
 #include "app/config/config_value.hpp"
 #include "app/run/stage_files.hpp"
 #include "app/run/summary.hpp"
+#include "app/run/warnings.hpp"
 #include "app/stages/stages.hpp"
 #include "app/version/version.hpp"
 #include "base/text.hpp"
@@ -53,18 +54,22 @@ std::string table_text(const SvgTable& table, const std::vector<std::string>& ge
 
 /// Options that change no result stand apart, in the provenance: the configuration in the result
 /// is the same for all ways of computing it.
-RunRecord make_record(const RunContext& run, const ConsensusFile& found, PeakMemory memory) {
+RunRecord make_record(const RunContext& run, const PreparedData& data, const ConsensusFile& found,
+                      PeakMemory memory) {
   RunRecord record;
+  std::vector<std::vector<double>> losses;
   record.n_models = run.config.models;
   record.config = to_yaml_of_result(run.config);
   for (int m = 0; m < run.config.models; ++m) {
-    for (const double loss : read_model_losses(run.directory.model(m)))
-      record.losses.push_back(static_cast<float>(loss));
+    losses.push_back(read_model_losses(run.directory.model(m)));
+    for (const double loss : losses.back()) record.losses.push_back(static_cast<float>(loss));
     const Classifier classifier = read_classifier(run.directory.classifier(m));
     record.held_out_accuracy.push_back(classifier.held_out_accuracy);
     record.confusion.insert(record.confusion.end(), classifier.confusion.begin(),
                             classifier.confusion.end());
   }
+  record.warnings = warnings_of_run(data, read_input_summary(run.directory.prepared()), losses,
+                                    found, run.config);
   record.linkage = found.consensus.linkage;
   record.measures = {{"agreement", found.agreement},
                      {"n_tuples", static_cast<double>(found.consensus.n_tuples)},
@@ -178,7 +183,7 @@ void svgs_stage(RunContext& run) {
     domains.score_deviation = table.score_deviation;
     domains.selected = table.selected;
     domains.log_fold_change = fold_changes_of(run, domains.domain, n_domains, data.n_genes());
-    contents.run = make_record(run, found, memory);
+    contents.run = make_record(run, data, found, memory);
     write_text_file(run.directory.svg_table(),
                     table_text(table, data.gene_names, domains.log_fold_change));
   });
@@ -186,6 +191,7 @@ void svgs_stage(RunContext& run) {
       write_result(run.world, run.directory.result(), contents);
   for (const std::string& line : left_out) run.log.info("not carried over: " + line);
   run.world.on_root([&] {
+    run.warn(contents.run.warnings);  // of stages that an earlier call has computed
     run.log.info(fmt::format("\n{}", domain_summary({.domain = found.consensus.domain,
                                                      .table = table,
                                                      .gene_names = data.gene_names,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "app/run/stage_files.hpp"
+#include "app/run/warnings.hpp"
 #include "app/stages/group_training.hpp"
 #include "app/stages/stages.hpp"
 #include "base/text.hpp"
@@ -11,11 +12,13 @@
 namespace stamarker {
 namespace {
 
-void report_losses(const RunContext& run) {
+void report_losses(RunContext& run) {
   run.world.on_root([&] {
     double first = 0, last = 0, lowest = INFINITY, highest = -INFINITY;
+    std::vector<std::vector<double>> losses;
     for (int m = 0; m < run.config.models; ++m) {
-      const std::vector<double> loss = read_model_losses(run.directory.model(m));
+      losses.push_back(read_model_losses(run.directory.model(m)));
+      const std::vector<double>& loss = losses.back();
       if (loss.empty()) return;
       first += loss.front() / run.config.models;
       last += loss.back() / run.config.models;
@@ -29,6 +32,7 @@ void report_losses(const RunContext& run) {
                     "to {:.5f} over models)",
                     counted(run.config.models, "model"),
                     counted(run.config.autoencoder.epochs, "epoch"), first, last, lowest, highest));
+    run.warn(warnings_of_train(losses));
   });
 }
 
