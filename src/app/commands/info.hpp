@@ -1,7 +1,7 @@
 #pragma once
-#include <hdf5.h>
-
 #include <string>
+
+#include "io/h5.hpp"
 
 namespace stamarker {
 
