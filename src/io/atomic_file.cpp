@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <optional>
 #include <system_error>
 
@@ -85,24 +86,34 @@ namespace h5 {
 
 namespace {
 
-/// Creates a file, fills and closes it, and tells at the end which write failed first.
-void make_file(const std::string& path, const std::function<void(hid_t file)>& fill) {
+/// Opens, works and closes, and tells at the end which write failed first.
+void with_disk_file(const std::string& path,
+                    const std::function<hid_t(const char* partial, hid_t access)>& open_file,
+                    const std::function<void(hid_t file)>& work) {
   int first_error = 0;
   const std::string partial = path + partial_ending;
   try {
     writing(path, [&] {
       errno = 0;
-      const hid_t id =
-          H5Fcreate(partial.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, disk_access(&first_error));
+      const hid_t id = open_file(partial.c_str(), disk_access(&first_error));
       if (id < 0) throw_not_written(path, errno != 0 ? errno : EIO);
       File file{id};
-      fill(file);
+      work(file);
       close(std::move(file));
     });
   } catch (const std::exception&) {
     if (first_error == 0) throw;  // else it followed from the write that failed
   }
   stamarker::check(first_error, path);
+}
+
+void make_file(const std::string& path, const std::function<void(hid_t file)>& fill) {
+  with_disk_file(
+      path,
+      [](const char* partial, hid_t access) {
+        return H5Fcreate(partial, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+      },
+      fill);
 }
 
 /// Bytes of `<path>.partial`.
@@ -156,15 +167,46 @@ void append_together(const Comm& comm, const std::string& path, std::int64_t n_b
   comm.on_root([&] { append(path, n_bytes, {all.begin(), all.end()}); });
 }
 
-/// Each rank opens what rank 0 has made, to read where its datasets lie, and writes its rows.
+/// Runs `call`, in which MPI-IO makes all ranks wait for each other. A failure of all ranks is
+/// agreed. A rank that fails alone (it has no memory) throws a LibraryError after `patience_s`, for
+/// main to end the job, in which the others wait for it. Collective.
+void call_together(const Comm& comm, const std::string& path, const std::function<void()>& call) {
+  constexpr double patience_s = 10;
+  std::string failure;
+  try {
+    writing(path, call);
+  } catch (const InputError& error) {
+    failure = error.what();
+  }
+  if (!comm.all_arrive(failure.empty() ? std::numeric_limits<double>::infinity() : patience_s))
+    throw LibraryError("MPI-IO", failure, Site::current());
+  comm.agree(failure);
+}
+
+/// Each rank opens what rank 0 has made by MPI-IO and writes its rows.
 void write_on_all(const Comm& comm, const std::string& path,
                   const std::function<void(hid_t file)>& write) {
-  const std::string partial = path + partial_ending;
+  if (comm.size() == 1)  // some file systems lack MPI-IO, and one rank does not need it
+    return with_disk_file(
+        path,
+        [](const char* partial, hid_t access) { return H5Fopen(partial, H5F_ACC_RDWR, access); },
+        write);
   std::optional<File> file;
-  comm.together([&] { file.emplace(open_to_read(partial)); });
-  write(*file);
-  file.reset();
-  comm.together([&] { flush_to_disk(partial, path); });
+  call_together(comm, path, [&] {
+    const Properties access{H5Pcreate(H5P_FILE_ACCESS)};
+    check(H5Pset_fapl_mpio(access, comm.get(), MPI_INFO_NULL));
+    file.emplace(H5Fopen((path + partial_ending).c_str(), H5F_ACC_RDWR, access));
+  });
+  try {
+    write(*file);
+  } catch (const InputError&) {
+    throw;  // of all ranks, which now close the file together
+  } catch (...) {
+    file->release();  // of this rank alone: to close it would wait for the others
+    throw;
+  }
+  call_together(comm, path, [&] { close(std::move(*file)); });
+  comm.together([&] { flush_to_disk(path + partial_ending, path); });
 }
 
 }  // namespace

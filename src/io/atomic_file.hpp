@@ -52,7 +52,7 @@ void write_file(const std::string& path, const std::function<void(hid_t file)>& 
 /// The same by all ranks of `comm` into one file. Collective. First `make` runs on rank 0 alone: it
 /// makes all groups and datasets and writes what is small; then the space of the file is reserved
 /// on the disk, so that it cannot run out later; then `write` runs on every rank, with the file
-/// open to be read, and writes rows by the functions of h5_parallel.hpp. It throws an InputError on
+/// open by MPI-IO, and writes rows by the functions of h5_parallel.hpp. It throws an InputError on
 /// all ranks or on none (Comm::together). Any other exception leaves at once the rank that meets
 /// it, for main to end the program. Either way nothing of the file is left.
 void write_file_together(const Comm& comm, const std::string& path,

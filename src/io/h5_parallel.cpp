@@ -1,17 +1,11 @@
 #include "io/h5_parallel.hpp"
 
-#include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/vfs.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <functional>
 #include <limits>
 
 #include "io/anndata_element.hpp"
 #include "io/atomic_file.hpp"
-#include "io/descriptor.hpp"
 
 namespace stamarker::h5 {
 
@@ -25,82 +19,42 @@ std::int64_t row_length(hid_t where, const std::string& name) {
   return length;
 }
 
-/// Of a dataset that create_typed_rows made: writes its rows past HDF5, to the place that HDF5 gave
-/// them, so that no rank waits for another. Values are converted to the type in the file.
+/// Writes rows of a dataset that create_typed_rows made. The transfers are independent, so that no
+/// rank waits for another.
 class RowWriter {
  public:
-  /// Pieces of `most_bytes` are converted at a time.
+  /// Writes about `most_bytes` at a time: HDF5 1.10 takes less than 2 GB in one independent
+  /// transfer.
   RowWriter(hid_t where, const std::string& name, hid_t type, std::size_t most_bytes)
-      : path_(file_name(where)),
-        type_(type),
+      : type_(type),
         set_(open_dataset(where, name)),
-        file_type_(H5Dget_type(set_)),
-        width_(H5Tget_size(type)),
-        file_width_(H5Tget_size(file_type_)),
-        n_rows_(shape_of(where, name).at(0)),
-        row_values_(static_cast<std::size_t>(row_length(where, name))),
-        most_values_(std::max<std::size_t>(most_bytes / std::max(width_, file_width_), 1)),
-        is_same_type_(H5Tequal(type, file_type_) > 0),
-        begin_(H5Dget_offset(set_)),
-        file_(path_, O_WRONLY | O_NOFOLLOW | write_flags(path_)) {
-    check(file_.is_open() ? 0 : errno);
-  }
+        row_values_(row_length(where, name)),
+        row_bytes_(static_cast<std::size_t>(row_values_) * H5Tget_size(type)),
+        rows_at_once_(static_cast<std::int64_t>(
+            std::max<std::size_t>(1, most_bytes / std::max<std::size_t>(row_bytes_, 1)))) {}
 
-  std::size_t row_bytes() const { return row_values_ * width_; }
+  std::size_t row_bytes() const { return row_bytes_; }
 
   /// values: whole rows, from row `first` on.
-  void write(std::int64_t first, std::span<const std::byte> values) {
+  void write(std::int64_t first, std::span<const std::byte> values) const {
     if (values.empty()) return;
-    const std::size_t row = row_bytes();
-    expects(row > 0 && values.size() % row == 0, "whole rows");
-    const auto n = static_cast<std::int64_t>(values.size() / row);
-    expects(first >= 0 && first + n <= n_rows_, "rows within the dataset");
-    expects(begin_ != HADDR_UNDEF, "a dataset whose space is taken");
-    auto at = static_cast<std::size_t>(first) * row_values_;  // values of the dataset
-    const std::size_t step = is_same_type_ ? values.size() : most_values_ * width_;
-    for (; !values.empty(); values = values.subspan(std::min(step, values.size()))) {
-      const std::span<const std::byte> piece = values.first(std::min(step, values.size()));
-      write_values(at, piece);
-      at += piece.size() / width_;
+    expects(row_bytes_ > 0 && values.size() % row_bytes_ == 0, "whole rows");
+    const auto n_rows = static_cast<std::int64_t>(values.size() / row_bytes_);
+    for (std::int64_t row = 0; row < n_rows; row += rows_at_once_) {
+      const std::int64_t n = std::min(rows_at_once_, n_rows - row);
+      const Space in_file = select_rows(set_, first + row, n);
+      const Space in_memory = space_of({n * row_values_});
+      check(H5Dwrite(set_, type_, in_memory, in_file, H5P_DEFAULT,
+                     values.data() + static_cast<std::size_t>(row) * row_bytes_));
     }
   }
-  void close() { check(file_.close()); }
 
  private:
-  void check(int error) const {
-    if (error != 0) throw_not_written(path_of_partial(path_), error);
-  }
-
-  void write_values(std::size_t at, std::span<const std::byte> values) {
-    if (!is_same_type_) {
-      const std::size_t n = values.size() / width_;
-      converted_.assign(values.begin(), values.end());
-      converted_.resize(n * std::max(width_, file_width_));
-      h5::check(H5Tconvert(type_, file_type_, n, converted_.data(), nullptr, H5P_DEFAULT));
-      values = std::span(converted_).first(n * file_width_);
-    }
-    check(file_.write(static_cast<std::int64_t>(begin_ + at * file_width_),
-                      {reinterpret_cast<const char*>(values.data()), values.size()}));
-  }
-
-  /// NFS writes whole pages of which this machine knows the rest, with what other machines wrote
-  /// there meanwhile as it was before; but not of a file opened so.
-  static int write_flags(const std::string& path) {
-    struct statfs system {};
-    return statfs(path.c_str(), &system) == 0 && system.f_type == NFS_SUPER_MAGIC ? O_DSYNC : 0;
-  }
-
-  std::string path_;
   hid_t type_;
   DataSet set_;
-  Type file_type_;
-  std::size_t width_, file_width_;  // bytes of a value in memory and in the file
-  std::int64_t n_rows_;
-  std::size_t row_values_, most_values_;
-  bool is_same_type_;
-  haddr_t begin_;  // of the values in the file
-  Descriptor file_;
-  std::vector<std::byte> converted_;
+  std::int64_t row_values_;
+  std::size_t row_bytes_;
+  std::int64_t rows_at_once_;
 };
 
 /// Runs `work`, which writes rows by this rank alone; the ranks agree on failures. Collective.
@@ -153,24 +107,20 @@ void create_typed_rows(hid_t where, const std::string& name, hid_t type,
 void write_typed_rows(const Comm& comm, hid_t where, const std::string& name, hid_t type,
                       std::int64_t first_row, std::span<const std::byte> values,
                       std::size_t most_bytes) {
-  write_on_each(comm, where, [&] {
-    RowWriter rows(where, name, type, most_bytes);
-    rows.write(first_row, values);
-    rows.close();
-  });
+  write_on_each(comm, where,
+                [&] { RowWriter(where, name, type, most_bytes).write(first_row, values); });
 }
 
 void write_typed_row_list(const Comm& comm, hid_t where, const std::string& name, hid_t type,
                           std::span<const std::int32_t> rows, std::span<const std::byte> values) {
   write_on_each(comm, where, [&] {
-    RowWriter writer(where, name, type, converted_at_once);
+    const RowWriter writer(where, name, type, written_at_once);
     const std::size_t row_bytes = writer.row_bytes();
     expects(values.size() == rows.size() * row_bytes, "values for each listed row");
     for (std::size_t first = 0, end = 0; first < rows.size(); first = end) {
       for (end = first + 1; end < rows.size() && rows[end] == rows[end - 1] + 1;) ++end;
       writer.write(rows[first], values.subspan(first * row_bytes, (end - first) * row_bytes));
     }
-    writer.close();
   });
 }
 

@@ -9,11 +9,10 @@
 #include "io/h5.hpp"
 
 /// Rows of datasets that several ranks write together, into a file of write_file_together
-/// (atomic_file.hpp): one rank has made the datasets, then each rank writes its own rows, where
-/// HDF5 has put them in the file, by plain writes of the system: no rank waits for another while it
-/// writes, so that one that fails keeps none. All functions with a Comm are collective: ranks
-/// without rows call them too. Failures are agreed: if one rank cannot write, all throw the same
-/// InputError.
+/// (atomic_file.hpp): one rank has made the datasets, then each rank writes its own rows by
+/// independent transfers of parallel HDF5. No rank waits for another while it writes, so that one
+/// that fails keeps none. All functions with a Comm are collective: ranks without rows call them
+/// too. Failures are agreed: if one rank cannot write, all throw the same InputError.
 namespace stamarker::h5 {
 
 /// Makes an empty dataset of the given shape, one to three dimensions, rows first, by one rank on
@@ -26,18 +25,18 @@ void create_rows(hid_t where, const std::string& name, const std::vector<std::in
   create_typed_rows(where, name, native_type<T>(), shape);
 }
 
-/// Of values whose type in the file is another one: bytes that a rank converts at a time.
-constexpr std::size_t converted_at_once = std::size_t{1} << 22;
+/// Bytes that a rank hands to HDF5 at a time.
+constexpr std::size_t written_at_once = std::size_t{1} << 26;
 
 /// Writes rows [first_row, first_row + n) of an existing dataset, n = values / row length, possibly
-/// 0. Rows of different ranks do not overlap. Values become those of the file's type,
-/// `most_bytes` of them at a time. Collective.
+/// 0. Rows of different ranks do not overlap. Values are converted to the file's type. Whole rows
+/// of at most `most_bytes`, but one at least, are written at a time. Collective.
 void write_typed_rows(const Comm& comm, hid_t where, const std::string& name, hid_t type,
                       std::int64_t first_row, std::span<const std::byte> values,
                       std::size_t most_bytes);
 template <class T>
 void write_rows(const Comm& comm, hid_t where, const std::string& name, std::int64_t first_row,
-                std::span<const T> values, std::size_t most_bytes = converted_at_once) {
+                std::span<const T> values, std::size_t most_bytes = written_at_once) {
   write_typed_rows(comm, where, name, native_type<T>(), first_row, std::as_bytes(values),
                    most_bytes);
 }
