@@ -7,6 +7,7 @@
 #include <functional>
 #include <numeric>
 
+#include "io/h5_errors.hpp"
 #include "io/lzf_filter.hpp"
 #include "io/row_reader.hpp"
 
@@ -26,24 +27,6 @@ struct Refusal : LibraryError {
   std::string reason;
 };
 
-/// What the innermost HDF5 function said about the last failure, in one line. Errors of the system
-/// come as a list of details, of which only the message matters.
-std::string innermost_reason() {
-  std::string reason;
-  const auto take_first = [](unsigned n, const H5E_error2_t* error, void* text) -> herr_t {
-    if (n == 0 && error->desc != nullptr) *static_cast<std::string*>(text) = error->desc;
-    return 0;
-  };
-  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &reason);
-  const std::string mark = "error message = '";
-  if (const std::size_t found = reason.find(mark); found != std::string::npos) {
-    reason = reason.substr(found + mark.size());
-    reason = reason.substr(0, reason.find('\''));
-  }
-  std::replace(reason.begin(), reason.end(), '\n', ' ');
-  return reason.empty() ? "call failed" : reason;
-}
-
 Properties making_parents() {
   Properties links{H5Pcreate(H5P_LINK_CREATE)};
   check(H5Pset_create_intermediate_group(links, 1));
@@ -55,6 +38,15 @@ Properties without_times() {
   Properties how{H5Pcreate(H5P_DATASET_CREATE)};
   check(H5Pset_obj_track_times(how, false));
   return how;
+}
+
+/// Opens a file that another program holds open too, and one on a file system without locks.
+Properties without_lock() {
+  Properties access{H5Pcreate(H5P_FILE_ACCESS)};
+#if H5_VERSION_GE(1, 10, 7)
+  check(H5Pset_file_locking(access, /*use_file_locking=*/false, /*ignore_when_disabled=*/true));
+#endif
+  return access;
 }
 
 std::size_t n_points(hid_t space) {
@@ -82,8 +74,7 @@ std::string missing_filter(hid_t where, const std::string& path) {
     char name[64] = "";
     const H5Z_filter_t filter = H5Pget_filter2(made, static_cast<unsigned>(k), &flags, &n_values,
                                                nullptr, sizeof(name), name, nullptr);
-    if (filter >= 0 && H5Zfilter_avail(filter) == 0)
-      return name[0] != '\0' ? name : fmt::format("number {}", filter);
+    if (filter >= 0 && H5Zfilter_avail(filter) == 0) return filter_name(filter, name);
   }
   return {};
 }
@@ -148,12 +139,12 @@ File open_to_read(const std::string& path, hid_t access) {
   if (fs::is_directory(path, ignored)) throw InputError(path + " is a folder, not a file");
   if (!fs::is_regular_file(path, ignored))  // opening a pipe would wait for its writer
     throw InputError(path + " is a pipe or device, not a file");
-  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access);
+  const Properties unlocked = without_lock();
+  const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access == H5P_DEFAULT ? unlocked : access);
   if (id >= 0) return File{id};
-  const bool is_hdf5 = H5Fis_hdf5(path.c_str()) > 0;
-  throw InputError(path + (is_hdf5
-                               ? " cannot be opened: truncated, damaged or locked; copy it again"
-                               : " is not an HDF5 file, or not readable"));
+  const std::string failure = open_failure(path);
+  throw InputError(H5Fis_hdf5(path.c_str()) > 0 ? failure
+                                                : path + " is not an HDF5 file, or not readable");
 }
 
 void close(File file) {
@@ -171,8 +162,7 @@ std::string file_name(hid_t object) {
 std::string place_of(hid_t object) { return file_name(object) + ": " + full_name(object, ""); }
 
 void throw_damaged(const std::string& place, const std::string& reason) {
-  throw InputError(fmt::format(
-      "{} cannot be read ({}): the file is damaged or truncated; copy it again", place, reason));
+  throw InputError(fmt::format("{} cannot be read ({}): {}", place, reason, advice_for(reason)));
 }
 
 void throw_unreadable(hid_t where, const std::string& name, const std::string& reason) {

@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "io/h5.hpp"
+#include "io/h5_errors.hpp"
 #include "io/input_formats.hpp"
 #include "io/text_lines.hpp"
 
@@ -140,8 +141,8 @@ void input::reading_input(const std::string& path, const std::function<void()>& 
   try {
     read();
   } catch (const LibraryError& error) {
-    throw InputError(
-        fmt::format("{} cannot be read: damaged or truncated ({})", path, error.what()));
+    throw InputError(fmt::format("{} cannot be read ({}): {}", path, error.what(),
+                                 h5::advice_for(error.what())));
   } catch (const fs::filesystem_error& error) {
     throw InputError(fmt::format("{} cannot be read ({})", path, error.what()));
   }
