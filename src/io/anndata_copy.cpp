@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <numeric>
 #include <optional>
 #include <utility>
@@ -262,7 +261,8 @@ void write_selected(hid_t source, const std::string& path, CompressedMatrix& mat
   const h5::DataSet values = h5::open_for_runs(source, "data");
   const h5::Type type{H5Dget_type(values)};
   h5::write_empty(group, "data", type, {offsets.back()});
-  h5::write_empty(group, "indices", h5::native_type<std::int32_t>(), {offsets.back()});
+  const hid_t index = index_type(offsets.back());
+  h5::write_empty(group, "indices", index, {offsets.back()});
   const h5::DataSet data = h5::open_dataset(group, "data");
   const h5::DataSet indices = h5::open_dataset(group, "indices");
   std::int64_t at = 0;
@@ -274,11 +274,10 @@ void write_selected(hid_t source, const std::string& path, CompressedMatrix& mat
     write_rows_at(indices, at, n, h5::native_type<std::int32_t>(), kept.index.data());
     at += n;
   });
-  if (offsets.back() <= std::numeric_limits<std::int32_t>::max()) {
-    h5::write(group, "indptr", std::vector<std::int32_t>(offsets.begin(), offsets.end()));
-  } else {
-    h5::write(group, "indptr", offsets);
-  }
+  const auto n_offsets = static_cast<std::int64_t>(offsets.size());
+  h5::write_empty(group, "indptr", index, {n_offsets});
+  write_rows_at(h5::open_dataset(group, "indptr"), 0, n_offsets, h5::native_type<std::int64_t>(),
+                offsets.data());
 }
 
 bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::string& to_path,

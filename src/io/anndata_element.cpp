@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace stamarker::anndata {
 
@@ -110,6 +111,11 @@ h5::Group make_dict(hid_t where, const std::string& name) {
   h5::Group group = h5::make_group(where, name);
   mark(group, "dict", "0.1.0");
   return group;
+}
+
+hid_t index_type(std::int64_t n_nonzeros) {
+  return n_nonzeros > std::numeric_limits<std::int32_t>::max() ? H5T_NATIVE_INT64
+                                                               : H5T_NATIVE_INT32;
 }
 
 h5::Type flag_type() {

@@ -15,6 +15,9 @@ void mark(hid_t object, const std::string& encoding_type, const std::string& enc
 /// A new group marked `dict`.
 h5::Group make_dict(hid_t where, const std::string& name);
 
+/// Of both indices and indptr of a sparse matrix: scipy's compiled functions take no two types.
+hid_t index_type(std::int64_t n_nonzeros);
+
 /// h5py's type of truth values: an 8-bit enumeration of FALSE and TRUE.
 h5::Type flag_type();
 

@@ -296,7 +296,7 @@ std::vector<std::string> categories_in_uns(hid_t file) {
 }
 
 void write_frame(hid_t where, const std::string& name, const Frame& frame) {
-  const h5::Group group = h5::make_group(where, name);
+  const h5::Group group = h5::make_group_of_large_attributes(where, name);
   mark(group, "dataframe", "0.2.0");
   h5::write_attribute(group, "_index", frame.index_name);
   std::vector<std::string> names;

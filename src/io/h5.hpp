@@ -102,6 +102,8 @@ std::vector<std::string> names_in(hid_t where);       // links of a group, in na
 std::vector<std::string> names_in(hid_t where, const std::string& group);  // none: no such group
 std::vector<std::int64_t> shape_of(hid_t where, const std::string& name);
 Group make_group(hid_t where, const std::string& name);  // parents are made too
+/// The same for attributes of any size: those of others hold 64 KB, which is 4000 texts.
+Group make_group_of_large_attributes(hid_t where, const std::string& name);
 /// Throw InputError naming file and path if it is not there.
 Group open_group(hid_t where, const std::string& name);
 DataSet open_dataset(hid_t where, const std::string& name);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <functional>
-#include <limits>
 
 #include "io/anndata_element.hpp"
 #include "io/atomic_file.hpp"
@@ -142,8 +141,7 @@ void create_csr(hid_t where, const std::string& name, std::int64_t n_rows, std::
   const Group group = make_group(where, name);
   anndata::mark(group, "csr_matrix", "0.1.0");
   write_attribute(group, "shape", std::vector<std::int64_t>{n_rows, n_cols});
-  const bool is_wide = n_entries > std::numeric_limits<std::int32_t>::max();
-  const hid_t index = is_wide ? H5T_NATIVE_INT64 : H5T_NATIVE_INT32;
+  const hid_t index = anndata::index_type(n_entries);
   create_typed_rows(group, "data", H5T_NATIVE_FLOAT, {n_entries});
   create_typed_rows(group, "indices", index, {n_entries});
   create_typed_rows(group, "indptr", index, {n_rows + 1});

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <numbers>
 #include <optional>
 
 #include "data/spatial_graph.hpp"
@@ -244,7 +245,10 @@ void write_small_parts(hid_t file, const ResultContents& contents, const Sizes& 
   write_gene_matrix(file, "stamarker_score", contents.domains.score, n_domains);
   write_gene_matrix(file, "stamarker_stability", contents.domains.stability, n_domains);
   write_gene_matrix(file, "stamarker_score_deviation", contents.domains.score_deviation, n_domains);
-  anndata::make_dict(file, "uns/log1p");  // tells scanpy that X is log1p already
+  // Tells scanpy that X is log1p already. To leave `base` out says e as well, but scanpy
+  // before 1.10 asks for it, and no version of anndata before 0.11 reads the None that scanpy
+  // itself puts there.
+  anndata::write_number(anndata::make_dict(file, "uns/log1p"), "base", std::numbers::e);
   anndata::write_string(anndata::make_dict(file, "uns/hvg"), "flavor", "seurat_v3");
   result::write_rank_genes_groups(file, contents.gene_names, contents.domains);
   result::write_spatial_neighbors(file, contents);

@@ -11,10 +11,11 @@ namespace stamarker {
 /// and var with the given columns, obsm/spatial. By this rank alone, whole or not at all. obs.index
 /// and var.index are the names of spots and genes. rows(first, last) gives the counts of spots
 /// first .. last - 1, [last - first, n_genes]; it is called for ascending blocks, so that a section
-/// may be larger than memory.
+/// may be larger than memory. There are at most `most_nonzeros` of them, which decides the type of
+/// their indices.
 /// Throws InputError: no space, no permission.
 void write_section(const std::string& path, const Frame& obs, const Frame& var,
-                   const Coordinates& coordinates,
+                   const Coordinates& coordinates, std::int64_t most_nonzeros,
                    const std::function<SparseRows(int first, int last)>& rows);
 
 /// The same for a section in memory. obs.index and var.index may be empty: then the names of `data`

@@ -115,7 +115,7 @@ class ComparedFile : public ::testing::Test {
     var.index = {"G1", "G2"};
     var.set({"svg_of", std::vector<std::string>{"10", ""}});
     const Coordinates places{2, std::vector<double>(8)};
-    write_section(path_, obs, var, places, [](int first, int last) {
+    write_section(path_, obs, var, places, /*most_nonzeros=*/0, [](int first, int last) {
       SparseRows none;
       none.n_rows = last - first;
       none.n_cols = 2;

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <limits>
 
+#include "data/sparse_rows.hpp"
 #include "io/anndata_frame.hpp"
 #include "io/anndata_matrix.hpp"
 #include "io/atomic_file.hpp"
@@ -49,6 +50,24 @@ Dataset small_section() {
   data.section = {1, 0, 1};
   data.section_names = {"left", "right"};
   return data;
+}
+
+TEST_F(Files, IndicesAndOffsetsOfASectionAreOfOneTypeThatHoldsTheNumberPromised) {
+  const Dataset data = small_section();
+  Frame obs, var;
+  obs.index = data.spot_names;
+  var.index = {"G1", "G2", "G3", "G4"};
+  for (const auto& [most, bytes] : {std::pair{std::int64_t{2147483647}, std::size_t{4}},
+                                    std::pair{std::int64_t{2147483648}, std::size_t{8}}}) {
+    write_section(path("s.h5ad"), obs, var, data.coordinates, most,
+                  [&](int first, int last) { return rows_of(data.counts, first, last); });
+
+    const h5::File file = h5::open_to_read(path("s.h5ad"));
+    for (const char* name : {"X/indices", "X/indptr"})
+      EXPECT_EQ(H5Tget_size(h5::Type{H5Dget_type(h5::open_dataset(file, name))}), bytes) << name;
+    EXPECT_EQ(h5::read<std::int64_t>(file, "X/indptr"), data.counts.row_start);
+    EXPECT_EQ(h5::read<std::int32_t>(file, "X/indices"), data.counts.column);
+  }
 }
 
 TEST_F(Files, ASectionIsReadAsItWasWritten) {

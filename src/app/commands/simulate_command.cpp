@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "app/run/log.hpp"
@@ -49,6 +50,15 @@ void add_choice(CLI::App& command, const char* name, Enum& value, const char* me
       ->check(CLI::IsMember(names).description(""))
       ->type_name(fmt::format("{}", fmt::join(names, "|")))
       ->default_str(found->first);
+}
+
+/// Twice what the first 1024 spots promise: each spot's depth and position are random.
+std::int64_t most_nonzeros(const Simulation& section) {
+  const int n_first = std::min(section.n_spots(), 1024);
+  const std::int64_t n_all = std::int64_t{section.n_spots()} * section.n_genes();
+  if (n_all <= std::numeric_limits<std::int32_t>::max()) return n_all;
+  const std::int64_t n_of_spot = section.rows(0, n_first).n_entries() / n_first + 1;
+  return std::min(n_all, 2 * n_of_spot * section.n_spots());
 }
 
 }  // namespace
@@ -101,12 +111,13 @@ void run_simulate(const SimulateArguments& arguments) {
   Log log(/*speaks=*/true);
   Progress progress(log, "simulate", section.n_spots());
   std::int64_t n_entries = 0;
-  write_section(arguments.file, obs, var, section.coordinates(), [&](int first, int last) {
-    progress.at(first, [&] { return fmt::format("spot {}", first); });
-    SparseRows rows = section.rows(first, last);
-    n_entries += rows.n_entries();
-    return rows;
-  });
+  write_section(arguments.file, obs, var, section.coordinates(), most_nonzeros(section),
+                [&](int first, int last) {
+                  progress.at(first, [&] { return fmt::format("spot {}", first); });
+                  SparseRows rows = section.rows(first, last);
+                  n_entries += rows.n_entries();
+                  return rows;
+                });
   const double n_all = static_cast<double>(section.n_spots()) * section.n_genes();
   log.info(fmt::format("{}: {} x {}, {:.1f} % non-zero, {}", arguments.file,
                        counted(section.n_spots(), "spot"), counted(section.n_genes(), "gene"),
