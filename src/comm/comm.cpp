@@ -6,6 +6,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/crash_report.hpp"
+
 namespace stamarker {
 
 void check_mpi(int status, Site where) {
@@ -32,12 +34,19 @@ bool has_launcher() {
   });
 }
 
+constexpr int keep_the_users = 0;  // of environment variables that are set already
+
+/// Open MPI's handler of crashes allocates memory: in a process that crashed within malloc it
+/// waits forever. Without it the process ends, and mpirun ends the others.
+void leave_crashes_to_us() {
+  setenv("OMPI_MCA_opal_signal", "", keep_the_users);  // NOLINT(concurrency-mt-unsafe): no thread yet
+}
+
 /// Spares Open MPI what only processes with peers need: a daemon, which serves spawning alone,
 /// loading the drivers of fast networks, of which libpsm2 measures the clock for 0.2 s each time,
 /// and the session folder, which without the daemon has one name for all processes of a user: the
 /// first to end would delete it while another starts.
 void start_alone() {
-  constexpr int keep_the_users = 0;
   setenv("OMPI_MCA_ess_singleton_isolated", "1", keep_the_users);    // NOLINT: no thread yet
   setenv("OMPI_MCA_pml", "ob1", keep_the_users);                     // NOLINT: likewise
   setenv("OMPI_MCA_orte_create_session_dirs", "0", keep_the_users);  // NOLINT: likewise
@@ -46,9 +55,11 @@ void start_alone() {
 }  // namespace
 
 Environment::Environment(int& argc, char**& argv) {
+  leave_crashes_to_us();
   if (!has_launcher()) start_alone();
   int provided = 0;  // OpenMP threads compute; only the main thread calls MPI
   check_mpi(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided));
+  report_crashes();
 }
 Environment::~Environment() { MPI_Finalize(); }
 

@@ -40,7 +40,8 @@ inline MPI_Datatype mpi_type<char>() {
   return MPI_CHAR;
 }
 
-/// The first object of main: MPI lives exactly as long as it does.
+/// The first object of main: MPI lives exactly as long as it does. A process that crashes ends by
+/// its signal at once (report_crashes).
 class Environment {
  public:
   Environment(int& argc, char**& argv);

@@ -139,9 +139,10 @@ File open_to_read(const std::string& path, hid_t access) {
   if (fs::is_directory(path, ignored)) throw InputError(path + " is a folder, not a file");
   if (!fs::is_regular_file(path, ignored))  // opening a pipe would wait for its writer
     throw InputError(path + " is a pipe or device, not a file");
+  auto name = std::make_unique<const FileBeingRead>(path);
   const Properties unlocked = without_lock();
   const hid_t id = H5Fopen(path.c_str(), H5F_ACC_RDONLY, access == H5P_DEFAULT ? unlocked : access);
-  if (id >= 0) return File{id};
+  if (id >= 0) return File{id, std::move(name)};
   const std::string failure = open_failure(path);
   throw InputError(H5Fis_hdf5(path.c_str()) > 0 ? failure
                                                 : path + " is not an HDF5 file, or not readable");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/crash_report.hpp"
 #include "base/error.hpp"
 
 /// The only HDF5 calls of the program stand in this folder. Names are the library's own.
@@ -39,7 +41,6 @@ class Handle {
  private:
   hid_t id_;
 };
-using File = Handle<H5Fclose>;
 using Group = Handle<H5Gclose>;
 using DataSet = Handle<H5Dclose>;
 using Space = Handle<H5Sclose>;
@@ -47,6 +48,20 @@ using Type = Handle<H5Tclose>;
 using Properties = Handle<H5Pclose>;
 using Attribute = Handle<H5Aclose>;
 using Object = Handle<H5Oclose>;
+
+/// A file. One that is open to be read is named if the process crashes, also while closing it.
+class File {
+ public:
+  explicit File(hid_t id, std::unique_ptr<const FileBeingRead> name = nullptr,
+                Site where = Site::current())
+      : name_(std::move(name)), handle_(id, where) {}
+  operator hid_t() const { return handle_; }
+  hid_t release() { return handle_.release(); }  // the caller now closes it
+
+ private:
+  std::unique_ptr<const FileBeingRead> name_;
+  Handle<H5Fclose> handle_;
+};
 
 /// The memory type that matches T.
 template <class T>

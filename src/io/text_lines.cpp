@@ -10,7 +10,7 @@
 namespace stamarker::input {
 
 TextLines::TextLines(const std::filesystem::path& path)
-    : path_(path), file_(gzopen(path.c_str(), "rb")) {
+    : path_(path), name_(path.string()), file_(gzopen(path.c_str(), "rb")) {
   if (file_ == nullptr) throw InputError(path.string() + " cannot be opened for reading");
   gzbuffer(file_, 1U << 18);
 }

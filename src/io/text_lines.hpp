@@ -5,6 +5,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/crash_report.hpp"
+
 struct gzFile_s;
 
 namespace stamarker::input {
@@ -28,6 +30,7 @@ class TextLines {
   bool refill();
 
   std::filesystem::path path_;
+  FileBeingRead name_;  // if the process crashes
   gzFile_s* file_ = nullptr;
   std::string buffer_;
   std::size_t at_ = 0;

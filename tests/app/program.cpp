@@ -145,6 +145,12 @@ Outcome run_program(const fs::path& folder, const std::vector<std::string>& argu
   return finish(folder, status);
 }
 
+Outcome run_by_shell(const fs::path& folder, const std::string& script) {
+  int status = 0;
+  waitpid(start(folder, {"sh", "-c", script}), &status, 0);
+  return finish(folder, status);
+}
+
 Outcome run_with_last_rank_by(const std::vector<std::string>& by, const fs::path& folder,
                               const std::vector<std::string>& arguments, int n_ranks, int seconds) {
   std::vector<std::string> words{"timeout", std::to_string(seconds)};

@@ -20,6 +20,9 @@ struct Outcome {
 Outcome run_program(const std::filesystem::path& folder, const std::vector<std::string>& arguments,
                     int n_ranks = 0);
 
+/// Runs a script of sh in `folder`.
+Outcome run_by_shell(const std::filesystem::path& folder, const std::string& script);
+
 /// The words of a command with "--set" before each of `settings` behind them.
 std::vector<std::string> with_settings(std::vector<std::string> words,
                                        const std::vector<std::string>& settings);
