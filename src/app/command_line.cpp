@@ -96,9 +96,9 @@ Examples:
   mpirun -n 4 stamarker run config.yaml --resume
 
 The output is a folder: result.h5ad, svgs.tsv, config.resolved.yaml, run.log and the files of the stages.
-SIGINT (Ctrl-C), SIGTERM and SIGUSR1 end a run after the running epoch, with everything saved and exit code 75; a
-second SIGINT ends it at once. Under mpirun send SIGUSR1: to Ctrl-C and SIGTERM mpirun answers by killing its ranks a
-second later.)";
+SIGINT (Ctrl-C), SIGTERM, SIGUSR1 and SIGHUP end a run after the running epoch, with everything saved and exit code 75;
+a second SIGINT ends it at once. Under mpirun send SIGUSR1: to the others mpirun answers by killing its ranks a second
+later.)";
 
 std::string stage_footer(Stage stage) {
   return fmt::format(R"(

@@ -4,6 +4,7 @@
 #include "comm/comm.hpp"
 
 int main(int argc, char** argv) {  // NOLINT(bugprone-exception-escape): no MPI, no program
+  stamarker::take_failures_of_writing();
   stamarker::remember_early_request();
   stamarker::Environment mpi(argc, argv);
   const stamarker::Comm world(MPI_COMM_WORLD);  // the only MPI_COMM_WORLD of the program

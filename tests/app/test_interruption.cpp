@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
@@ -29,6 +30,15 @@ namespace {
   raise(SIGUSR1);
   watch_for_interruption();
   _exit(is_interrupted() ? 0 : 1);
+}
+
+/// In a process of its own, started without standard streams: ends well if the next file that it
+/// opens is none of them.
+[[noreturn]] void end_after_opening_a_file() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(stream);
+  take_failures_of_writing();
+  const int file = open("/dev/null", O_WRONLY);
+  _exit(file > STDERR_FILENO && write(STDOUT_FILENO, "x", 1) == 1 ? 0 : 1);
 }
 
 /// To this process, until it ends.
@@ -78,22 +88,29 @@ void send_signals() {
 
 TEST(Interruption, SecondSigintEndsAtOnceAndOtherRepeatsChangeNothing) {
   signal(SIGINT, SIG_DFL);  // ignored where the tests are a script's background job
+  signal(SIGHUP, SIG_DFL);  // and this one below nohup
 
   EXPECT_EXIT(end_after({}), ::testing::ExitedWithCode(1), "");
   EXPECT_EXIT(end_after({SIGINT}), ::testing::ExitedWithCode(0), "");
   EXPECT_EXIT(end_after({SIGTERM, SIGTERM, SIGUSR1, SIGUSR1, SIGINT}), ::testing::ExitedWithCode(0),
               "");
+  EXPECT_EXIT(end_after({SIGHUP, SIGHUP}), ::testing::ExitedWithCode(0), "");
   EXPECT_EXIT(end_after({SIGINT, SIGINT}), ::testing::KilledBySignal(SIGINT), "");
 }
 
-TEST(Interruption, IgnoredSigintStaysIgnored) {
+TEST(Interruption, IgnoredSigintAndSighupStayIgnored) {
   signal(SIGINT, SIG_IGN);
+  signal(SIGHUP, SIG_IGN);
 
-  EXPECT_EXIT(end_after({SIGINT, SIGINT}), ::testing::ExitedWithCode(1), "");
+  EXPECT_EXIT(end_after({SIGINT, SIGINT, SIGHUP}), ::testing::ExitedWithCode(1), "");
 }
 
 TEST(Interruption, EarlySigusr1IsRemembered) {
   EXPECT_EXIT(end_after_early_request(), ::testing::ExitedWithCode(0), "");
+}
+
+TEST(Interruption, ClosedStandardStreamsGetNoFileOfTheRun) {
+  EXPECT_EXIT(end_after_opening_a_file(), ::testing::ExitedWithCode(0), "");
 }
 
 TEST(Interruption, HandlersRunInAThreadOfTheirOwn) {

@@ -1,5 +1,6 @@
 #include "app/run/interruption.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -20,9 +21,18 @@ extern "C" void ask_to_end(int /*signal*/) { was_asked = 1; }
 
 void remember_early_request() { std::signal(SIGUSR1, ask_to_end); }
 
+void take_failures_of_writing() {
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
+  // The lowest free number is that of the closed stream, as those below it are open.
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(stream, F_GETFD) == -1) open("/dev/null", O_RDWR);
+}
+
 void watch_for_interruption() {
   std::signal(SIGTERM, ask_to_end);
   std::signal(SIGUSR1, ask_to_end);
+  if (std::signal(SIGHUP, SIG_IGN) != SIG_IGN) std::signal(SIGHUP, ask_to_end);
   if (std::signal(SIGINT, SIG_IGN) != SIG_IGN) {
     struct sigaction once {};
     once.sa_handler = ask_to_end;
@@ -36,7 +46,7 @@ void watch_for_interruption() {
   }).detach();
   sigset_t signals;
   sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGUSR1, SIGINT}) sigaddset(&signals, signal);
+  for (const int signal : {SIGTERM, SIGUSR1, SIGHUP, SIGINT}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 }
 
