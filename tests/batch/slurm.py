@@ -1,7 +1,8 @@
 """Runs scripts/slurm under a real Slurm that this test configures, starts and ends in namespaces of its own.
 
-One node, two nodes, an array, `scontrol requeue` in the middle, a time limit, mpirun as launcher, a
-cancelled job: each ends with the bits of a run without Slurm. Network, processes and mounts belong to the
+One node, two nodes, an array, `scontrol requeue` in the middle, a time limit on two nodes, mpirun as launcher, a
+cancelled job: each ends with the bits of a run without Slurm. A job on two nodes that loses a rank fails soon, and
+goes on when it is submitted again. Network, processes and mounts belong to the
 test alone: nothing outside is seen or reached, and nothing stays.
 """
 import argparse
@@ -164,14 +165,21 @@ def run_jobs(slurm, section):
         return Job(slurm, section, name, script, options, ["run.yaml", "--set", f"output={name}"], launch)
 
     two = ("--ntasks=2",)
+    on_two_nodes = ("--nodes=2", "--ntasks-per-node=1")
+    # Slurm gives the ranks that are left KillWait seconds: this job ends while the others run.
+    bereft = submit("bereft", "many-nodes.sbatch", on_two_nodes)
+    bereft.stop_in_training()
+    send(bereft.ranks()[-1], signal.SIGKILL)  # as the kernel does where memory runs out
+    bereft.go_on()
+
     # Slurm looks at time limits every 30 s: this job waits for its signal while the others run.
-    limited = submit("limited", options=(*two, "--time=1", "--signal=B:USR1@20"))
+    limited = submit("limited", "many-nodes.sbatch", (*on_two_nodes, "--time=1", "--signal=B:USR1@20"))
     limited.stop_in_training()
 
     plain = submit("plain", options=two)
     plain.expect_whole(0)
 
-    spread = submit("spread", "many-nodes.sbatch", ("--nodes=2", "--ntasks-per-node=1"))
+    spread = submit("spread", "many-nodes.sbatch", on_two_nodes)
     requeued = submit("requeued", options=two)
     requeued.stop_in_training()
     ask("scontrol", "requeue", requeued.id)  # continues, ends and starts anew
@@ -197,6 +205,10 @@ def run_jobs(slurm, section):
     submit("cancelled", options=two).expect_whole(0)
 
     run_array(slurm, section)
+
+    bereft.wait_until("FAILED")
+    expect(not bereft.ranks() and int(bereft.field("Restarts")) == 0, f"bereft: ranks {bereft.ranks()}: {bereft.out}")
+    submit("bereft", "many-nodes.sbatch", on_two_nodes).expect_whole(0)
 
     slurm.wait(f"signal before the time limit: {limited.out}", lambda: "out of time" in limited.out)
     limited.go_on()
