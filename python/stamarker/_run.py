@@ -9,6 +9,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
 import anndata
@@ -45,7 +46,8 @@ def run(data, domains, *, output=None, ranks=1, launcher=None, options=None, res
 
     Raises ValueError with the program's own line when data or options will not do, TypeError for data of another
     type, Interrupted when the run was ended from outside, RuntimeError for any other failure, FileNotFoundError
-    without the program or without the data. An interrupt from the keyboard lets the ranks save first.
+    without the program or without the data. An interrupt from the keyboard, and the end of this process, let the ranks
+    save first.
     """
     if resume and output is None:
         raise ValueError("resume=True needs the output of the run to go on with")
@@ -121,12 +123,16 @@ def _environment():
 
 
 def _start(command):
-    """The ranks as a process whose output, both streams, is a pipe.
+    """The ranks as a process whose output, both streams, is a pipe; closing its standard input asks it to save and end.
 
+    So does the end of our process, however it comes: else the ranks would go on unseen and hold the run directory.
     It has a session to itself: an interrupt from the keyboard reaches the ranks through us alone.
     """
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-                            errors="backslashreplace", env=_environment(), start_new_session=True)
+    if shutil.which(command[0]) is None:
+        raise FileNotFoundError(f"no program {command[0]} to start the ranks with")
+    watched = [sys.executable, "-I", "-S", str(pathlib.Path(__file__).with_name("_watch.py")), *command]
+    return subprocess.Popen(watched, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                            encoding="utf-8", errors="backslashreplace", env=_environment(), start_new_session=True)
 
 
 def _call(command, show):
@@ -143,7 +149,7 @@ def _call(command, show):
     try:
         code = follow(show)
     except BaseException:
-        process.send_signal(signal.SIGUSR1)  # mpirun and srun pass this one on
+        process.stdin.close()
         try:
             follow(lambda line: None)
         except BaseException:  # a second interrupt: whoever sent it does not want to wait
