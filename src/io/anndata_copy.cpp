@@ -52,19 +52,23 @@ void reading(hid_t file, const std::string& what, Work work) {
   }
 }
 
-/// One member of a compound dataset, as an array of its own.
-RawArray read_raw_member(hid_t where, const std::string& name, const std::string& member) {
-  const h5::DataSet set = h5::open_dataset(where, name);
+/// One member of a compound dataset of n_rows, as an array of its own.
+RawArray read_raw_member(hid_t where, const std::string& name, const std::string& member,
+                         std::int64_t n_rows) {
+  const h5::DataSet set = h5::open_checked(where, name, {n_rows});
   const h5::Type compound{H5Dget_type(set)};
   const h5::Type whole{H5Tget_member_type(
       compound, static_cast<unsigned>(H5Tget_member_index(compound, member.c_str())))};
-  RawArray array{h5::Type{H5Tcopy(whole)}, h5::shape_of(where, name), {}};
+  RawArray array{h5::Type{H5Tcopy(whole)}, {n_rows}, {}};
   if (H5Tget_class(whole) == H5T_ARRAY) {
     std::vector<hsize_t> dims(static_cast<std::size_t>(H5Tget_array_ndims(whole)));
     H5Tget_array_dims2(whole, dims.data());
     array.shape.insert(array.shape.end(), dims.begin(), dims.end());
     array.type = h5::Type{H5Tget_super(whole)};
   }
+  if (holds_variable_length(array.type))
+    throw InputError(
+        fmt::format("{}: {}/{} has values of variable length", h5::file_name(where), name, member));
   const h5::Type wanted{H5Tcreate(H5T_COMPOUND, H5Tget_size(whole))};
   h5::check(H5Tinsert(wanted, member.c_str(), 0, whole));
   array.bytes.resize(product(array.shape) * H5Tget_size(array.type));
@@ -94,12 +98,6 @@ void keep_rows(RawArray& array, std::span<const std::int32_t> rows) {
   array.bytes =
       picked(array.bytes, array.row_bytes(), std::vector<std::int32_t>(rows.begin(), rows.end()));
   array.shape[0] = static_cast<std::int64_t>(rows.size());
-}
-
-/// What an array is called in today's encoding.
-const char* array_encoding(hid_t type) {
-  if (H5Tget_class(type) == H5T_COMPOUND) return "rec-array";
-  return H5Tget_class(type) == H5T_STRING ? "string-array" : "array";
 }
 
 /// Rows [first, first + n) of a dataset as bytes of its own type.
@@ -162,12 +160,12 @@ void copy_dense_rows(const h5::DataSet& from, const std::string& path, hid_t to,
 
 bool copy_dense(hid_t from, const std::string& path, hid_t to, const Selection& selection) {
   const std::vector<std::int64_t> shape = h5::shape_of(from, path);
-  const h5::DataSet set = h5::open_for_runs(from, path);
-  const h5::Type type{H5Dget_type(set)};
   if (shape.empty() || shape[0] != selection.n_rows_before) return false;
   if (selection.on_both_axes && (shape.size() != 2 || shape[1] != shape[0])) return false;
+  const h5::DataSet set = h5::open_for_runs(from, path, shape);
+  const h5::Type type{H5Dget_type(set)};
   if (H5Tget_class(type) == H5T_STRING && shape.size() == 1) {
-    const Values texts = h5::read_strings(from, path);
+    const Values texts = h5::read_strings(from, path, shape);
     write_values(to, path, rows_of(texts, selection.rows));
     return true;
   }
@@ -175,12 +173,6 @@ bool copy_dense(hid_t from, const std::string& path, hid_t to, const Selection& 
   copy_dense_rows(set, path, to, selection, type, shape);
   mark(h5::open_dataset(to, path), array_encoding(type), "0.2.0");
   return true;
-}
-
-std::vector<std::int32_t> identity(std::int64_t n) {
-  std::vector<std::int32_t> all(static_cast<std::size_t>(n));
-  std::iota(all.begin(), all.end(), 0);
-  return all;
 }
 
 /// Of some lists of a compressed matrix (rows of CSR, columns of CSC) the entries that are kept.
@@ -195,23 +187,26 @@ struct KeptEntries {
 /// few lists at a time, so that about 32 MB are held beside its offsets and a chunk of the file.
 class CompressedMatrix {
  public:
-  /// new_index: of each place along a list, -1: dropped. `what`: file and path, for messages.
-  CompressedMatrix(hid_t group, std::string what, std::vector<std::int32_t> kept_lists,
+  /// n_lists of n_places each, of which those in kept_lists are kept, or all. new_index: of each
+  /// place along a list, -1: dropped; empty: all are kept. `what`: file and path, for messages.
+  CompressedMatrix(hid_t group, std::string what, std::int64_t n_lists, std::int64_t n_places,
+                   std::optional<std::vector<std::int32_t>> kept_lists,
                    std::vector<std::int32_t> new_index)
       : what_(std::move(what)),
-        kept_(std::move(kept_lists)),
+        n_places_(n_places),
         new_index_(std::move(new_index)),
-        offsets_(h5::read<std::int64_t>(group, "indptr")) {
-    for (const char* name : {"indices", "data"})
-      if (h5::shape_of(group, name).size() != 1)
-        throw InputError(fmt::format("{} is damaged: its {} are no list", what_, name));
-    const auto n_entries = static_cast<std::int64_t>(
-        std::min(h5::n_values(group, "indices"), h5::n_values(group, "data")));
-    if (offsets_.empty() || offsets_.front() < 0 || offsets_.back() > n_entries ||
-        !std::is_sorted(offsets_.begin(), offsets_.end()) ||
-        (!kept_.empty() && static_cast<std::size_t>(kept_.back()) + 1 >= offsets_.size()))
+        offsets_(h5::read<std::int64_t>(group, "indptr", {n_lists + 1})),
+        n_entries_(h5::length_of(group, "data")),
+        indices_(group, "indices", {n_entries_}) {
+    if (offsets_.front() < 0 || offsets_.back() > n_entries_ ||
+        !std::is_sorted(offsets_.begin(), offsets_.end()))
       throw InputError(what_ + " is damaged: its offsets do not fit");
-    indices_.emplace(group, "indices");
+    if (kept_lists) {
+      kept_ = std::move(*kept_lists);
+    } else {
+      kept_.resize(static_cast<std::size_t>(n_lists));
+      std::iota(kept_.begin(), kept_.end(), 0);
+    }
   }
 
   template <class Visit>
@@ -231,15 +226,15 @@ class CompressedMatrix {
     kept.first_in_file = offsets_[lists.front()];
     kept.n_in_file = offsets_[lists.back() + 1] - kept.first_in_file;
     std::vector<std::int32_t> index(static_cast<std::size_t>(kept.n_in_file));
-    indices_->read(kept.first_in_file, kept.n_in_file, h5::native_type<std::int32_t>(),
-                   index.data());
+    indices_.read(kept.first_in_file, kept.n_in_file, h5::native_type<std::int32_t>(),
+                  index.data());
     for (const std::int32_t list : lists) {
       const std::size_t n_before = kept.index.size();
       for (std::int64_t e = offsets_[list]; e < offsets_[list + 1]; ++e) {
         const auto place = static_cast<std::size_t>(e - kept.first_in_file);
-        if (index[place] < 0 || static_cast<std::size_t>(index[place]) >= new_index_.size())
+        if (index[place] < 0 || index[place] >= n_places_)
           throw InputError(what_ + " is damaged: its indices are out of range");
-        const std::int32_t now = new_index_[index[place]];
+        const std::int32_t now = new_index_.empty() ? index[place] : new_index_[index[place]];
         if (now < 0) continue;
         kept.index.push_back(now);
         kept.place.push_back(place);
@@ -250,15 +245,17 @@ class CompressedMatrix {
   }
 
   std::string what_;
+  std::int64_t n_places_;
   std::vector<std::int32_t> kept_, new_index_;
   std::vector<std::int64_t> offsets_;
-  std::optional<h5::RowReader> indices_;
+  std::int64_t n_entries_;
+  h5::RowReader indices_;
 };
 
 /// data, indices and indptr of the kept entries of `matrix`, which is that of `source`.
 void write_selected(hid_t source, const std::string& path, CompressedMatrix& matrix,
                     const std::vector<std::int64_t>& offsets, const h5::Group& group) {
-  const h5::DataSet values = h5::open_for_runs(source, "data");
+  const h5::DataSet values = h5::open_for_runs(source, "data", {h5::any_length});
   const h5::Type type{H5Dget_type(values)};
   h5::write_empty(group, "data", type, {offsets.back()});
   const hid_t index = index_type(offsets.back());
@@ -287,14 +284,16 @@ bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::strin
   if (header.n_rows != selection.n_rows_before ||
       (selection.on_both_axes && header.n_cols != header.n_rows))
     return false;
+  check_size(header.n_rows, header.n_cols, h5::file_name(from) + ": " + path);
   const std::vector<std::int32_t> rows(selection.rows.begin(), selection.rows.end());
-  const std::vector<std::int32_t> columns = selection.on_both_axes ? rows : identity(header.n_cols);
   const std::vector<std::int32_t> new_rows =
       places_of(rows, static_cast<int>(selection.n_rows_before));
-  const std::vector<std::int32_t> new_columns =
-      selection.on_both_axes ? new_rows : identity(header.n_cols);
-  CompressedMatrix matrix(source, h5::file_name(from) + ": " + path, header.is_csc ? columns : rows,
-                          header.is_csc ? new_rows : new_columns);
+  std::optional<std::vector<std::int32_t>> kept_lists;
+  if (!header.is_csc || selection.on_both_axes) kept_lists = rows;
+  CompressedMatrix matrix(
+      source, h5::file_name(from) + ": " + path, header.is_csc ? header.n_cols : header.n_rows,
+      header.is_csc ? header.n_rows : header.n_cols, std::move(kept_lists),
+      header.is_csc || selection.on_both_axes ? new_rows : std::vector<std::int32_t>());
   std::vector<std::int64_t> offsets{0};
   matrix.visit([&](const KeptEntries& kept) {
     for (const std::int64_t n : kept.n_of_list) offsets.push_back(offsets.back() + n);
@@ -303,9 +302,10 @@ bool copy_sparse(hid_t from, const std::string& path, hid_t to, const std::strin
   const h5::Group group = h5::make_group(to, to_path);
   write_selected(source, path, matrix, offsets, group);
   mark(group, header.is_csc ? "csc_matrix" : "csr_matrix", "0.1.0");
-  h5::write_attribute(group, "shape",
-                      std::vector<std::int64_t>{static_cast<std::int64_t>(rows.size()),
-                                                static_cast<std::int64_t>(columns.size())});
+  const auto n_rows = static_cast<std::int64_t>(rows.size());
+  h5::write_attribute(
+      group, "shape",
+      std::vector<std::int64_t>{n_rows, selection.on_both_axes ? n_rows : header.n_cols});
   return true;
 }
 
@@ -322,9 +322,7 @@ bool try_to_copy(hid_t from, hid_t to, const std::string& group, const std::stri
                  const Selection& selection, std::vector<std::string>& left_out) {
   const std::string path = group + "/" + name;
   if (!h5::is_group(from, group)) {  // before anndata 0.7
-    RawArray array = read_raw_member(from, group, name);
-    if (array.shape[0] != selection.n_rows_before || holds_variable_length(array.type))
-      return false;
+    RawArray array = read_raw_member(from, group, name, selection.n_rows_before);
     keep_rows(array, selection.rows);
     write_raw(to, path, array);
     mark(h5::open_dataset(to, path), "array", "0.2.0");
@@ -337,55 +335,6 @@ bool try_to_copy(hid_t from, hid_t to, const std::string& group, const std::stri
       !selection.on_both_axes)
     return copy_table(from, path, to, selection, left_out);
   return false;
-}
-
-void add_encodings(hid_t group);
-
-void add_encoding_of_dataset(hid_t set) {
-  if (h5::has_attribute(set, "encoding-type")) return;
-  const h5::Type type{H5Dget_type(set)};
-  const h5::Space space{H5Dget_space(set)};
-  const bool is_text = H5Tget_class(type) == H5T_STRING;
-  switch (H5Sget_simple_extent_type(space)) {
-    case H5S_SCALAR:
-      if (H5Tget_class(type) != H5T_COMPOUND)
-        mark(set, is_text ? "string" : "numeric-scalar", "0.2.0");
-      return;
-    case H5S_SIMPLE:
-      // One fixed-length text in one dimension was a single text to old anndata, and still is to
-      // today's if it is left as it is.
-      if (is_text && H5Tis_variable_str(type) <= 0 && H5Sget_simple_extent_npoints(space) == 1)
-        return;
-      mark(set, array_encoding(type), "0.2.0");
-      return;
-    default:
-      return;
-  }
-}
-
-void add_encoding_of_group(hid_t group) {
-  if (h5::has_attribute(group, "h5sparse_format") && !h5::has_attribute(group, "encoding-type")) {
-    const SparseHeader header = sparse_header(group, "uns");
-    mark(group, header.is_csc ? "csc_matrix" : "csr_matrix", "0.1.0");
-    h5::write_attribute(group, "shape", std::vector<std::int64_t>{header.n_rows, header.n_cols});
-    for (const std::string& name : h5::names_in(group))
-      mark(h5::open_dataset(group, name), "array", "0.2.0");
-    return;
-  }
-  const std::string encoding = h5::text_attribute_or_empty(group, "encoding-type");
-  if (!encoding.empty() && encoding != "dict") return;
-  mark(group, "dict", "0.1.0");
-  add_encodings(group);
-}
-
-void add_encodings(hid_t group) {
-  for (const std::string& name : h5::names_in(group)) {
-    if (h5::is_group(group, name)) {
-      add_encoding_of_group(h5::open_group(group, name));
-    } else {
-      add_encoding_of_dataset(h5::open_dataset(group, name));
-    }
-  }
 }
 
 }  // namespace
@@ -418,24 +367,6 @@ void move_graph(hid_t from, hid_t to, const std::string& name, const Selection& 
   if (h5::exists(to, in_uns)) h5::check(H5Ldelete(to, in_uns.c_str(), H5P_DEFAULT));
   if (!h5::exists(to, in_obsp) && !copy_sparse(from, in_uns, to, in_obsp, pairs))
     left_out.push_back(in_uns);
-}
-
-void copy_uns(hid_t from, hid_t to, const std::string& key, std::vector<std::string>& left_out) {
-  const std::string path = "uns/" + key;
-  if (H5Oexists_by_name(from, path.c_str(), H5P_DEFAULT) <= 0) {  // a link to nowhere
-    left_out.push_back(path);
-    return;
-  }
-  // A failure to write shows again at the next write; here it means a source that is damaged.
-  if (H5Ocopy(from, path.c_str(), to, path.c_str(), H5P_DEFAULT, H5P_DEFAULT) < 0) {
-    left_out.push_back(path);
-    return;
-  }
-  if (h5::is_group(to, path)) {
-    add_encoding_of_group(h5::open_group(to, path));
-  } else {
-    add_encoding_of_dataset(h5::open_dataset(to, path));
-  }
 }
 
 }  // namespace stamarker::anndata

@@ -1,7 +1,9 @@
 #pragma once
 #include <cstdint>
+#include <set>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "io/h5.hpp"
@@ -26,14 +28,37 @@ std::vector<std::string> element_names(hid_t file, const std::string& name);
 void copy_element(hid_t from, hid_t to, const std::string& group, const std::string& name,
                   const Selection& selection, std::vector<std::string>& left_out);
 
-/// Copies uns/<key> whole, and adds the encodings that files before anndata 0.8 lack.
-void copy_uns(hid_t from, hid_t to, const std::string& key, std::vector<std::string>& left_out);
+/// Copies keys of uns whole, and adds the encodings that files before anndata 0.8 lack
+/// (uns_copy.cpp).
+///
+/// Each object of the file is visited once, so that links which lead back to a group above them end
+/// there: such a link, one to nowhere, and what cannot be read is named in `left_out`. Links to
+/// objects elsewhere become the objects.
+class UnsCopy {
+ public:
+  /// `from`, `to` and `left_out` must outlive this object.
+  UnsCopy(hid_t from, hid_t to, std::vector<std::string>& left_out);
+  /// Throws LibraryError if `to` cannot be written.
+  void copy(const std::string& key);
+
+ private:
+  using Identity = std::pair<unsigned long, haddr_t>;  // of an object: its file and address there
+
+  void copy_object(const std::string& path, int depth);
+  void copy_group(const std::string& path, int depth);
+  void copy_dataset(const std::string& path);
+  void leave_out(const std::string& path, const std::string& reason);
+
+  hid_t from_, to_;
+  std::vector<std::string>& left_out_;
+  std::set<Identity> seen_;
+};
 
 /// Before anndata 0.7 the neighbour graphs stood in uns/neighbors: those that do in `file`.
 std::vector<std::string> graphs_in_uns(hid_t file);
 
 /// The selected rows and columns of uns/neighbors/<name> go to obsp, as anndata itself moves them,
-/// unless obsp has that name. Called after copy_uns; leaves out and throws as copy_element does.
+/// unless obsp has that name. Called after UnsCopy; leaves out and throws as copy_element does.
 void move_graph(hid_t from, hid_t to, const std::string& name, const Selection& pairs,
                 std::vector<std::string>& left_out);
 

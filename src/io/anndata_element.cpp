@@ -107,6 +107,11 @@ void mark(hid_t object, const std::string& encoding_type, const std::string& enc
   h5::write_attribute(object, "encoding-version", encoding_version);
 }
 
+const char* array_encoding(hid_t type) {
+  if (H5Tget_class(type) == H5T_COMPOUND) return "rec-array";
+  return H5Tget_class(type) == H5T_STRING ? "string-array" : "array";
+}
+
 h5::Group make_dict(hid_t where, const std::string& name) {
   h5::Group group = h5::make_group(where, name);
   mark(group, "dict", "0.1.0");
@@ -142,7 +147,7 @@ std::vector<std::string> member_names(hid_t file, const std::string& name) {
 }
 
 std::optional<Values> read_member_values(hid_t where, const std::string& name,
-                                         const std::string& member) {
+                                         const std::string& member, std::int64_t length) {
   const h5::DataSet set = h5::open_dataset(where, name);
   const h5::Type whole{H5Dget_type(set)};
   const h5::Type type =
@@ -150,23 +155,23 @@ std::optional<Values> read_member_values(hid_t where, const std::string& name,
           ? h5::Type{H5Tcopy(whole)}
           : h5::Type{H5Tget_member_type(
                 whole, static_cast<unsigned>(H5Tget_member_index(whole, member.c_str())))};
-  const h5::Space space{H5Dget_space(set)};
-  const std::size_t n = h5::n_values(where, name);
-  if (H5Sget_simple_extent_ndims(space) != 1) return std::nullopt;
+  if (H5Sget_simple_extent_ndims(h5::Space{H5Dget_space(set)}) != 1) return std::nullopt;
+  h5::expect_lengths(set, {length});
   try {
-    return fetch_any(set, type, n, member);
+    return fetch_any(set, type, h5::n_values(set), member);
   } catch (const LibraryError& error) {
     h5::throw_unreadable(where, name, error.what());
   }
 }
 
-std::optional<Values> read_column_values(hid_t where, const std::string& name) {
-  if (!h5::is_group(where, name)) return read_member_values(where, name, "");
+std::optional<Values> read_column_values(hid_t where, const std::string& name,
+                                         std::int64_t length) {
+  if (!h5::is_group(where, name)) return read_member_values(where, name, "", length);
   // Text of recent pandas; missing ones are stored as empty.
   const h5::Group group = h5::open_group(where, name);
   if (h5::text_attribute_or_empty(group, "encoding-type") != "nullable-string-array")
     return std::nullopt;
-  return read_column_values(group, "values");
+  return read_member_values(group, "values", "", length);
 }
 
 void write_values(hid_t where, const std::string& name, const Values& values) {

@@ -12,6 +12,8 @@
 namespace stamarker::anndata {
 
 void mark(hid_t object, const std::string& encoding_type, const std::string& encoding_version);
+/// What an array of this type is called in today's encoding.
+const char* array_encoding(hid_t type);
 /// A new group marked `dict`.
 h5::Group make_dict(hid_t where, const std::string& name);
 
@@ -22,14 +24,17 @@ hid_t index_type(std::int64_t n_nonzeros);
 h5::Type flag_type();
 
 /// A one-dimensional dataset of numbers, text or truth values, or a `nullable-string-array`
-/// (missing texts are empty); none if it is anything else. Throws InputError: missing or damaged.
-std::optional<Values> read_column_values(hid_t where, const std::string& name);
+/// (missing texts are empty); none if it is anything else. `length`: what it must have, unless it
+/// is h5::any_length. Throws InputError: missing, damaged or of another length.
+std::optional<Values> read_column_values(hid_t where, const std::string& name,
+                                         std::int64_t length = h5::any_length);
 
 /// Names of the members of a compound dataset. Throws InputError if it is none.
 std::vector<std::string> member_names(hid_t file, const std::string& name);
 /// The same for one member of a one-dimensional compound dataset.
 std::optional<Values> read_member_values(hid_t where, const std::string& name,
-                                         const std::string& member);
+                                         const std::string& member,
+                                         std::int64_t length = h5::any_length);
 
 /// One-dimensional, marked `string-array` or `array`.
 void write_values(hid_t where, const std::string& name, const Values& values);

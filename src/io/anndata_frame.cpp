@@ -50,38 +50,34 @@ Column categorical(const std::string& where, const std::string& name, const Valu
 
 bool read_ordered(hid_t object) {
   if (!h5::has_attribute(object, "ordered")) return false;
-  std::int8_t ordered = 0;  // an enumeration in h5py's files
-  const h5::Attribute attribute{H5Aopen(object, "ordered", H5P_DEFAULT)};
-  const h5::Type type{H5Aget_type(attribute)};
-  if (H5Tget_size(type) == 1) h5::check(H5Aread(attribute, type, &ordered));
-  return ordered != 0;
+  const auto ordered = h5::read_attribute<std::int8_t>(object, "ordered");
+  return ordered.size() == 1 && ordered[0] != 0;
 }
 
-/// A column stored as a group: categorical or nullable. None: some other encoding.
+/// A column of `length` rows stored as a group: categorical or nullable. None: some other encoding.
 std::optional<Column> read_group_column(hid_t frame, const std::string& where,
-                                        const std::string& name) {
+                                        const std::string& name, std::int64_t length) {
   const h5::Group group = h5::open_group(frame, name);
   const std::string encoding = h5::text_attribute_or_empty(group, "encoding-type");
   if (encoding == "categorical") {
-    auto codes = read_column_values(group, "codes");
+    auto codes = read_column_values(group, "codes", length);
     auto categories = read_column_values(group, "categories");
     if (!codes || !categories || !is_integer(*codes)) return std::nullopt;
     return categorical(where, name, *codes, std::move(*categories), read_ordered(group));
   }
   if (encoding.rfind("nullable-", 0) == 0) {
-    auto values = read_column_values(group, "values");
-    auto mask = read_column_values(group, "mask");
-    if (!values || !mask || !std::holds_alternative<std::vector<Flag>>(*mask) ||
-        size_of(*values) != size_of(*mask))
-      return std::nullopt;
+    auto values = read_column_values(group, "values", length);
+    auto mask = read_column_values(group, "mask", length);
+    if (!values || !mask || !std::holds_alternative<std::vector<Flag>>(*mask)) return std::nullopt;
     return Column{name, std::move(*values), std::get<std::vector<Flag>>(std::move(*mask))};
   }
   return std::nullopt;
 }
 
-std::optional<Column> read_column(hid_t frame, const std::string& where, const std::string& name) {
-  if (h5::is_group(frame, name)) return read_group_column(frame, where, name);
-  auto values = read_column_values(frame, name);
+std::optional<Column> read_column(hid_t frame, const std::string& where, const std::string& name,
+                                  std::int64_t length) {
+  if (h5::is_group(frame, name)) return read_group_column(frame, where, name, length);
+  auto values = read_column_values(frame, name, length);
   if (!values) return std::nullopt;
   const h5::DataSet set = h5::open_dataset(frame, name);
   const std::string categories = "__categories/" + name;  // anndata 0.7
@@ -243,7 +239,7 @@ FrameHeader read_frame_header(hid_t file, const std::string& name) {
     throw InputError(fmt::format("{} has no {}; not an AnnData file", h5::file_name(file), name));
   FrameHeader header;
   if (!h5::is_group(file, name)) {  // members of a compound type are unique and of one length
-    header.n_rows = static_cast<std::int64_t>(h5::n_values(file, name));
+    header.n_rows = h5::length_of(file, name);
     header.columns = member_names(file, name);
     header.columns.erase(header.columns.begin());
     return header;
@@ -270,15 +266,11 @@ Frame read_frame(hid_t file, const std::string& name, std::vector<std::string>& 
   frame.index = read_index(file, name);
   const std::string where = fmt::format("{}: {}", h5::file_name(file), name);
   for (const std::string& column_name : column_names_of(group, frame.index_name, where)) {
-    auto column = read_column(group, where, column_name);
+    auto column = read_column(group, where, column_name, frame.n_rows());
     if (!column) {
       left_out.push_back(fmt::format("{}/{}", name, column_name));
       continue;
     }
-    if (size_of(column->values) != frame.index.size())
-      throw InputError(fmt::format("{}: {}/{} has {} rows, the index has {}; the file is damaged",
-                                   h5::file_name(file), name, column_name, size_of(column->values),
-                                   frame.index.size()));
     frame.columns.push_back(std::move(*column));
   }
   return frame;

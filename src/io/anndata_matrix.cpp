@@ -110,13 +110,6 @@ void tidy(SparseRows& m, const std::string& what) {
   compact(m);
 }
 
-void check_size(std::int64_t n_rows, std::int64_t n_cols, const std::string& what) {
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  if (n_rows > most - 1 || n_cols > most - 1)
-    throw InputError(fmt::format("{} has {} x {} entries; at most {} rows or columns are supported",
-                                 what, n_rows, n_cols, most - 1));
-}
-
 SparseRows read_sparse(hid_t file, const std::string& name) {
   const h5::Group group = h5::open_group(file, name);
   const SparseHeader header = sparse_header(group, name);
@@ -124,8 +117,9 @@ SparseRows read_sparse(hid_t file, const std::string& name) {
   const std::int64_t n_major = header.is_csc ? header.n_cols : header.n_rows;
   const std::int64_t n_minor = header.is_csc ? header.n_rows : header.n_cols;
   SparseRows rows =
-      ordered_rows(n_major, n_minor, h5::read<std::int64_t>(group, "indptr"),
-                   h5::read<std::int32_t>(group, "indices"), h5::read<float>(group, "data"), what);
+      ordered_rows(n_major, n_minor, h5::read<std::int64_t>(group, "indptr", {h5::any_length}),
+                   h5::read<std::int32_t>(group, "indices", {h5::any_length}),
+                   h5::read<float>(group, "data", {h5::any_length}), what);
   return header.is_csc ? transposed(rows) : rows;
 }
 
@@ -149,7 +143,7 @@ SparseRows read_dense(hid_t file, const std::string& name, std::int64_t n_rows,
   constexpr std::int64_t most_values = std::int64_t{1} << 23;  // 32 MB at a time
   const std::int64_t step =
       std::max<std::int64_t>(1, most_values / std::max<std::int64_t>(1, n_cols));
-  h5::RowReader reader(file, name);
+  h5::RowReader reader(file, name, {n_rows, n_cols});
   std::vector<float> block;
   for (std::int64_t first = 0; first < n_rows; first += step) {
     const std::int64_t n = std::min(step, n_rows - first);
@@ -160,15 +154,22 @@ SparseRows read_dense(hid_t file, const std::string& name, std::int64_t n_rows,
   return m;
 }
 
-/// Values [first, first + n) of a one-dimensional dataset.
-template <class T>
-std::vector<T> read_part(hid_t group, const char* name, std::int64_t first, std::int64_t n) {
-  std::vector<T> values(static_cast<std::size_t>(n));
-  h5::read_rows(group, name, first, n, h5::native_type<T>(), values.data());
+/// Values [first, first + n) of the offsets of a compressed matrix.
+std::vector<std::int64_t> read_offsets(hid_t group, std::int64_t first, std::int64_t n) {
+  std::vector<std::int64_t> values(static_cast<std::size_t>(n));
+  h5::read_rows(group, "indptr", {h5::any_length}, first, n, h5::native_type<std::int64_t>(),
+                values.data());
   return values;
 }
 
 }  // namespace
+
+void check_size(std::int64_t n_rows, std::int64_t n_cols, const std::string& what) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  if (n_rows > most - 1 || n_cols > most - 1)
+    throw InputError(fmt::format("{} has {} x {} entries; at most {} rows or columns are supported",
+                                 what, n_rows, n_cols, most - 1));
+}
 
 bool is_sparse(hid_t where, const std::string& name) {
   if (!h5::is_group(where, name)) return false;
@@ -232,7 +233,9 @@ std::vector<std::int64_t> shape_of_matrix(hid_t file, const std::string& name) {
 ChunkExtent chunk_extent(hid_t file, const std::string& name) {
   ChunkExtent extent;
   const auto add = [&](hid_t where, const std::string& dataset, std::int64_t row_entries) {
-    const auto chunks = h5::CompressedChunks::of(h5::open_dataset(where, dataset));
+    const h5::DataSet set = h5::open_dataset(where, dataset);
+    h5::expect_sound(set);
+    const auto chunks = h5::CompressedChunks::of(set);
     if (!chunks) return;
     extent.n_entries = std::max(extent.n_entries, chunks->chunk_rows() * row_entries);
     extent.n_bytes += chunks->band_bytes();
@@ -263,21 +266,23 @@ MatrixRows::MatrixRows(hid_t file, const std::string& name, Block mine)
   expects(0 <= mine.begin && mine.begin <= mine.end && mine.end <= n_rows_, "rows of the matrix");
   if (kind_ == Kind::csr) open_csr(file, name);
   if (kind_ == Kind::csc) read_csc(file, name);
-  if (kind_ == Kind::dense) dense_.emplace(file, name);
+  if (kind_ == Kind::dense) dense_.emplace(file, name, h5::Lengths{n_rows_, n_cols_});
 }
 
 void MatrixRows::open_csr(hid_t file, const std::string& name) {
   const h5::Group group = h5::open_group(file, name);
-  const auto n_offsets = static_cast<std::int64_t>(h5::n_values(group, "indptr"));
+  const std::int64_t n_offsets = h5::length_of(group, "indptr");
+  const std::int64_t n_values = h5::length_of(group, "data");
   OffsetEnds ends{n_offsets, 0, 0};
   if (n_offsets > 0) {
-    ends.first = read_part<std::int64_t>(group, "indptr", 0, 1)[0];
-    ends.last = read_part<std::int64_t>(group, "indptr", n_offsets - 1, 1)[0];
+    ends.first = read_offsets(group, 0, 1)[0];
+    ends.last = read_offsets(group, n_offsets - 1, 1)[0];
   }
-  check_ends(ends, n_rows_, h5::n_values(group, "indices"), h5::n_values(group, "data"), what_);
-  column_.emplace(group, "indices");
-  value_.emplace(group, "data");
-  row_start_ = read_part<std::int64_t>(group, "indptr", mine_.begin, mine_.size() + 1);
+  check_ends(ends, n_rows_, static_cast<std::size_t>(h5::length_of(group, "indices")),
+             static_cast<std::size_t>(n_values), what_);
+  column_.emplace(group, "indices", h5::Lengths{n_values});
+  value_.emplace(group, "data", h5::Lengths{n_values});
+  row_start_ = read_offsets(group, mine_.begin, mine_.size() + 1);
   if (!std::is_sorted(row_start_.begin(), row_start_.end()) || row_start_.front() < 0 ||
       row_start_.back() > ends.last)
     throw InputError(what_ + ": indptr does not ascend; the matrix is damaged");
@@ -286,11 +291,11 @@ void MatrixRows::open_csr(hid_t file, const std::string& name) {
 void MatrixRows::read_csc(hid_t file, const std::string& name) {
   constexpr std::int64_t most = std::int64_t{1} << 22;  // entries at a time
   const h5::Group group = h5::open_group(file, name);
-  const auto column_start = h5::read<std::int64_t>(group, "indptr");
-  const auto n_entries = static_cast<std::int64_t>(h5::n_values(group, "indices"));
+  const auto column_start = h5::read<std::int64_t>(group, "indptr", {h5::any_length});
+  const std::int64_t n_entries = h5::length_of(group, "indices");
   check_offsets(column_start, n_cols_, static_cast<std::size_t>(n_entries),
-                h5::n_values(group, "data"), what_);
-  h5::RowReader rows(group, "indices"), values(group, "data");
+                static_cast<std::size_t>(h5::length_of(group, "data")), what_);
+  h5::RowReader rows(group, "indices", {n_entries}), values(group, "data", {n_entries});
   const auto each_of_mine = [&](auto visit) {
     auto next = column_start.begin() + 1;
     for (std::int64_t first = 0; first < n_entries; first += most) {

@@ -22,6 +22,8 @@ struct SparseHeader {
 SparseHeader sparse_header(hid_t group, const std::string& name);
 bool is_sparse(hid_t where, const std::string& name);
 
+/// Throws InputError for a matrix `what` with more rows or columns than 32 bits count.
+void check_size(std::int64_t n_rows, std::int64_t n_cols, const std::string& what);
 /// Rows and columns. Throws InputError if there is no matrix of that name.
 std::vector<std::int64_t> shape_of_matrix(hid_t file, const std::string& name);
 

@@ -141,6 +141,17 @@ class CompressedChunks::Chunk {
     state_ = is_well ? State::whole : State::damaged;
     state_.notify_all();
   }
+  /// Inflates it here and now, as the only user; false: it is damaged.
+  bool inflates() {
+    const std::unique_ptr<libdeflate_decompressor, decltype(&libdeflate_free_decompressor)> here(
+        libdeflate_alloc_decompressor(), libdeflate_free_decompressor);
+    if (!here) throw std::bad_alloc();
+    inflate(here.get());
+    return is_whole();
+  }
+  std::string damage() const {
+    return fmt::format("the chunk at {}, {} does not inflate", first_row_, first_col_);
+  }
   /// Waits until it is inflated; false: it is damaged.
   bool is_whole() const {
     state_.wait(State::stored);
@@ -197,6 +208,7 @@ std::int64_t CompressedChunks::band_bytes() const {
 }
 
 /// Appends the chunks of rows band * chunk_rows, ...; false if one of them is not as the rest.
+/// Throws InputError where HDF5 would read beyond what is stored of one.
 bool CompressedChunks::get_chunks(const DataSet& set, std::int64_t band,
                                   std::vector<std::shared_ptr<Chunk>>& chunks) {
   if (band != last_band_) {
@@ -210,14 +222,22 @@ bool CompressedChunks::get_chunks(const DataSet& set, std::int64_t band,
       const hsize_t at[2] = {static_cast<hsize_t>(row), static_cast<hsize_t>(col)};
       hsize_t n_stored = 0;
       std::uint32_t left_out = 0;
-      if (H5Dget_chunk_storage_size(set, at, &n_stored) < 0 || n_stored == 0 ||
-          n_stored > most_stored)
-        return false;
+      if (H5Dget_chunk_storage_size(set, at, &n_stored) < 0 || n_stored == 0) return false;
+      if (n_stored > most_stored)
+        throw_damaged(layout_.place,
+                      fmt::format("the chunk at {}, {} takes {} bytes of the file, "
+                                  "more than its {} values",
+                                  row, col, n_stored, n_bytes / layout_.value_bytes));
       std::unique_ptr<std::byte[]> stored = some_bytes(n_stored);
-      if (H5Dread_chunk(set, H5P_DEFAULT, at, &left_out, stored.get()) < 0 || left_out != 0)
+      if (H5Dread_chunk(set, H5P_DEFAULT, at, &left_out, stored.get()) < 0) return false;
+      auto chunk = std::make_shared<Chunk>(row, col, std::move(stored), n_stored, n_bytes);
+      if (left_out != 0) {  // some of its filters, deflate being the last
+        const std::uint32_t deflate = layout_.is_shuffled ? 2 : 1;
+        const bool is_whole = (left_out & deflate) != 0 ? n_stored == n_bytes : chunk->inflates();
+        if (!is_whole) throw_damaged(layout_.place, chunk->damage());
         return false;
-      last_chunks_.push_back(
-          std::make_shared<Chunk>(row, col, std::move(stored), n_stored, n_bytes));
+      }
+      last_chunks_.push_back(std::move(chunk));
     }
     last_band_ = band;
   }
@@ -289,9 +309,7 @@ void CompressedChunks::Rows::finish() const {
 #pragma omp parallel
   inflate();
   for (const std::shared_ptr<Chunk>& chunk : chunks_)
-    if (!chunk->is_whole())
-      throw_damaged(layout_.place, fmt::format("the chunk at {}, {} does not inflate",
-                                               chunk->first_row(), chunk->first_col()));
+    if (!chunk->is_whole()) throw_damaged(layout_.place, chunk->damage());
 #pragma omp parallel for schedule(static)
   for (std::int64_t k = 0; k < n; ++k) copy(*chunks_[static_cast<std::size_t>(k)]);
 }

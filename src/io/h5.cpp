@@ -211,7 +211,9 @@ bool is_group(hid_t where, const std::string& name) {
          info.type == H5O_TYPE_GROUP;
 }
 
-std::vector<std::string> names_in(hid_t where) {
+namespace {
+
+std::vector<std::string> names_of_links(hid_t where) {
   H5G_info_t info{};
   check(H5Gget_info(where, &info));
   std::vector<std::string> names;
@@ -229,6 +231,12 @@ std::vector<std::string> names_in(hid_t where) {
   return names;
 }
 
+}  // namespace
+
+std::vector<std::string> names_in(hid_t where) {
+  return reading(where, "", [&] { return names_of_links(where); });
+}
+
 std::vector<std::string> names_in(hid_t where, const std::string& group) {
   if (!is_group(where, group)) return {};
   return names_in(open_group(where, group));
@@ -237,7 +245,7 @@ std::vector<std::string> names_in(hid_t where, const std::string& group) {
 Group open_group(hid_t where, const std::string& name) {
   if (!is_group(where, name))
     throw InputError(fmt::format("{} has no group {}", file_name(where), full_name(where, name)));
-  return Group{H5Gopen2(where, name.c_str(), H5P_DEFAULT)};
+  return reading(where, name, [&] { return Group{H5Gopen2(where, name.c_str(), H5P_DEFAULT)}; });
 }
 
 DataSet open_dataset(hid_t where, const std::string& name) {
@@ -246,10 +254,10 @@ DataSet open_dataset(hid_t where, const std::string& name) {
   return reading(where, name, [&] { return DataSet{H5Dopen2(where, name.c_str(), H5P_DEFAULT)}; });
 }
 
-DataSet open_for_runs(hid_t where, const std::string& name) {
+DataSet open_for_runs(hid_t where, const std::string& name, const Lengths& expected) {
   const Properties access{H5Pcreate(H5P_DATASET_ACCESS)};
   {
-    const DataSet set = open_dataset(where, name);
+    const DataSet set = open_checked(where, name, expected);
     const Properties made{H5Dget_create_plist(set)};
     std::size_t bytes = 0;
     if (H5Pget_layout(made) == H5D_CHUNKED && H5Pget_nfilters(made) > 0) {
@@ -290,35 +298,46 @@ Group make_group_of_large_attributes(hid_t where, const std::string& name) {
   return Group{H5Gcreate2(where, name.c_str(), making_parents(), how, H5P_DEFAULT)};
 }
 
-std::size_t n_values(hid_t where, const std::string& name) {
-  const DataSet set = open_dataset(where, name);
-  return n_points(Space{H5Dget_space(set)});
+std::int64_t length_of(hid_t where, const std::string& name) {
+  return static_cast<std::int64_t>(n_values(open_checked(where, name, {any_length})));
 }
+
+std::size_t n_values(const DataSet& set) { return n_points(Space{H5Dget_space(set)}); }
 
 namespace {
 
+bool holds_numbers(hid_t type) {
+  const H5T_class_t kind = H5Tget_class(type);
+  return kind == H5T_INTEGER || kind == H5T_FLOAT || kind == H5T_ENUM;
+}
+
 void expect_numbers(hid_t set) {
-  const H5T_class_t kind = H5Tget_class(Type{H5Dget_type(set)});
-  if (kind != H5T_INTEGER && kind != H5T_FLOAT && kind != H5T_ENUM)
+  if (!holds_numbers(Type{H5Dget_type(set)}))
     throw InputError(place_of(set) + " does not hold numbers");
 }
 
 }  // namespace
 
-void read_values(hid_t where, const std::string& name, hid_t memory_type, void* values) {
-  const DataSet set = open_dataset(where, name);
-  if (n_points(Space{H5Dget_space(set)}) == 0) return;
+void read_values(const DataSet& set, hid_t memory_type, void* values) {
+  if (n_values(set) == 0) return;
   expect_numbers(set);
   auto chunks = CompressedChunks::of(set);
   if (chunks && chunks->gives(set, memory_type))
     return chunks->read(set, 0, chunks->n_rows(), memory_type, values);
-  reading(where, name,
+  reading(set, "",
           [&] { check(H5Dread(set, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values)); });
 }
 
-void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
-               hid_t memory_type, void* values) {
-  RowReader(where, name).read(first, n, memory_type, values);
+void read_values(hid_t where, const std::string& name, const Lengths& expected, hid_t memory_type,
+                 void* values) {
+  expects(std::find(expected.begin(), expected.end(), any_length) == expected.end(),
+          "as many values as there is memory for");
+  read_values(open_checked(where, name, expected), memory_type, values);
+}
+
+void read_rows(hid_t where, const std::string& name, const Lengths& expected, std::int64_t first,
+               std::int64_t n, hid_t memory_type, void* values) {
+  RowReader(where, name, expected).read(first, n, memory_type, values);
 }
 
 void read_rows_by_hdf5(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,
@@ -332,18 +351,30 @@ void read_rows_by_hdf5(const DataSet& set, std::int64_t first, std::int64_t n, h
           [&] { check(H5Dread(set, memory_type, in_memory, in_file, H5P_DEFAULT, values)); });
 }
 
-std::vector<std::string> read_strings(hid_t where, const std::string& name) {
-  const DataSet set = open_dataset(where, name);
+namespace {
+
+std::vector<std::string> read_strings(const DataSet& set) {
   const Type type{H5Dget_type(set)};
-  if (H5Tget_class(type) != H5T_STRING)
-    throw InputError(
-        fmt::format("{}: {} does not hold text", file_name(where), full_name(where, name)));
-  return reading(where, name, [&] {
+  if (H5Tget_class(type) != H5T_STRING) throw InputError(place_of(set) + " does not hold text");
+  return reading(set, "", [&] {
     const Space space{H5Dget_space(set)};
     return strings_of(type, space, [&](hid_t memory, void* into) {
       return H5Dread(set, memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, into);
     });
   });
+}
+
+}  // namespace
+
+std::vector<std::string> read_strings(hid_t where, const std::string& name,
+                                      const Lengths& expected) {
+  return read_strings(open_checked(where, name, expected));
+}
+
+std::vector<std::string> read_strings(hid_t where, const std::string& name) {
+  const DataSet set = open_dataset(where, name);
+  expect_sound(set);
+  return read_strings(set);
 }
 
 void write_values(hid_t where, const std::string& name, hid_t type, const void* values,
@@ -386,8 +417,10 @@ std::vector<std::string> read_text_attributes(hid_t object, const std::string& n
   if (H5Tget_class(type) != H5T_STRING)
     throw InputError(fmt::format("{}: attribute {} of {} is not text", file_name(object), name,
                                  full_name(object, "")));
-  return strings_of(type, space,
-                    [&](hid_t memory, void* into) { return H5Aread(attribute, memory, into); });
+  return reading(object, "", [&] {
+    return strings_of(type, space,
+                      [&](hid_t memory, void* into) { return H5Aread(attribute, memory, into); });
+  });
 }
 
 std::string read_text_attribute(hid_t object, const std::string& name) {
@@ -403,13 +436,24 @@ std::string text_attribute_or_empty(hid_t object, const std::string& name) {
 }
 
 std::size_t n_attribute_values(hid_t object, const std::string& name) {
+  constexpr std::size_t most = std::size_t{1} << 20;
   const Attribute attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT)};
-  return n_points(Space{H5Aget_space(attribute)});
+  const std::size_t n = n_points(Space{H5Aget_space(attribute)});
+  if (n > most)
+    throw InputError(
+        fmt::format("{}: attribute {} of {} says that it holds {} values; at most {} "
+                    "are read",
+                    file_name(object), name, full_name(object, ""), n, most));
+  return n;
 }
 
 void read_attribute_values(hid_t object, const std::string& name, hid_t type, void* values) {
   const Attribute attribute{H5Aopen(object, name.c_str(), H5P_DEFAULT)};
-  if (n_points(Space{H5Aget_space(attribute)}) > 0) check(H5Aread(attribute, type, values));
+  if (n_points(Space{H5Aget_space(attribute)}) == 0) return;
+  if (!holds_numbers(Type{H5Aget_type(attribute)}))
+    throw InputError(fmt::format("{}: attribute {} of {} is not a number", file_name(object), name,
+                                 full_name(object, "")));
+  reading(object, "", [&] { check(H5Aread(attribute, type, values)); });
 }
 
 void write_attribute_values(hid_t object, const std::string& name, hid_t type, const void* values,

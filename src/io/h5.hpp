@@ -115,36 +115,73 @@ bool exists(hid_t where, const std::string& name);    // a link of that path, at
 bool is_group(hid_t where, const std::string& name);  // false too if there is no such link
 std::vector<std::string> names_in(hid_t where);       // links of a group, in name order
 std::vector<std::string> names_in(hid_t where, const std::string& group);  // none: no such group
-std::vector<std::int64_t> shape_of(hid_t where, const std::string& name);
-Group make_group(hid_t where, const std::string& name);  // parents are made too
+std::vector<std::int64_t> shape_of(hid_t where, const std::string& name);  // of a dataset
+Group make_group(hid_t where, const std::string& name);                    // parents are made too
 /// The same for attributes of any size: those of others hold 64 KB, which is 4000 texts.
 Group make_group_of_large_attributes(hid_t where, const std::string& name);
 /// Throw InputError naming file and path if it is not there.
 Group open_group(hid_t where, const std::string& name);
 DataSet open_dataset(hid_t where, const std::string& name);
-/// For reading one run of rows after another: of compressed chunks the last one is kept, others are
-/// read straight into the caller's memory. The dataset must not be open already.
-DataSet open_for_runs(hid_t where, const std::string& name);
 H5T_class_t class_of(hid_t where, const std::string& dataset);
 
-// Datasets. Reading throws InputError naming file and path: not there, damaged, not numbers.
+// What a file says of a dataset is checked before anything is allocated for it
+// (dataset_checks.cpp).
 
-std::size_t n_values(hid_t where, const std::string& name);
-/// values: as many as n_values says.
-void read_values(hid_t where, const std::string& name, hid_t memory_type, void* values);
+/// The lengths of a dataset's dimensions that its reader expects.
+using Lengths = std::vector<std::int64_t>;
+constexpr std::int64_t any_length = -1;  // among Lengths: whatever the file says
+
+/// Throws InputError naming file, path and both shapes unless `set` has these lengths; also where
+/// one value takes more than 1 MiB, where the file cannot hold as many values as it says, or where
+/// the settings of a filter do not fit the chunks.
+void expect_lengths(const DataSet& set, const Lengths& expected);
+/// The same but for the lengths.
+void expect_sound(const DataSet& set);
+/// Opens a dataset that expect_lengths accepts.
+DataSet open_checked(hid_t where, const std::string& name, const Lengths& expected);
+/// For reading one run of rows after another: of compressed chunks the last one is kept, others are
+/// read straight into the caller's memory. The dataset must not be open already.
+DataSet open_for_runs(hid_t where, const std::string& name, const Lengths& expected);
+/// The length of a one-dimensional dataset. Throws InputError if it has not one dimension.
+std::int64_t length_of(hid_t where, const std::string& name);
+/// A sound dataset's values, over all its dimensions.
+std::size_t n_values(const DataSet& set);
+
+// Datasets. Reading throws InputError naming file and path: not there, damaged, not numbers, other
+// lengths than expected.
+
+/// values: as many as the expected lengths give; none of these is any_length.
+void read_values(hid_t where, const std::string& name, const Lengths& expected, hid_t memory_type,
+                 void* values);
+/// The whole dataset into `values`, as many as n_values says.
+void read_values(const DataSet& set, hid_t memory_type, void* values);
 /// Rows [first, first + n) of a dataset of one or more dimensions, all of each row.
-void read_rows(hid_t where, const std::string& name, std::int64_t first, std::int64_t n,
-               hid_t memory_type, void* values);
+void read_rows(hid_t where, const std::string& name, const Lengths& expected, std::int64_t first,
+               std::int64_t n, hid_t memory_type, void* values);
 /// The same by H5Dread alone, where others inflate chunks by several threads.
 void read_rows_by_hdf5(const DataSet& set, std::int64_t first, std::int64_t n, hid_t memory_type,
                        void* values);
-/// The whole dataset, converted to T by HDF5.
+/// The values of an open dataset, converted to T by HDF5, last dimension fastest.
 template <class T>
-std::vector<T> read(hid_t where, const std::string& name) {
-  std::vector<T> values(n_values(where, name));
-  read_values(where, name, native_type<T>(), values.data());
+std::vector<T> read(const DataSet& set) {
+  std::vector<T> values(n_values(set));
+  read_values(set, native_type<T>(), values.data());
   return values;
 }
+template <class T>
+std::vector<T> read(hid_t where, const std::string& name, const Lengths& expected) {
+  return read<T>(open_checked(where, name, expected));
+}
+/// The same of a dataset of any shape.
+template <class T>
+std::vector<T> read(hid_t where, const std::string& name) {
+  const DataSet set = open_dataset(where, name);
+  expect_sound(set);
+  return read<T>(set);
+}
+std::vector<std::string> read_strings(hid_t where, const std::string& name,
+                                      const Lengths& expected);
+/// The same of a dataset of any shape.
 std::vector<std::string> read_strings(hid_t where, const std::string& name);
 
 void write_values(hid_t where, const std::string& name, hid_t type, const void* values,
@@ -175,7 +212,9 @@ bool has_attribute(hid_t object, const std::string& name);
 std::string text_attribute_or_empty(hid_t object, const std::string& name);
 std::string read_text_attribute(hid_t object, const std::string& name);
 std::vector<std::string> read_text_attributes(hid_t object, const std::string& name);
+/// Throws InputError: no numbers.
 void read_attribute_values(hid_t object, const std::string& name, hid_t type, void* values);
+/// Throws InputError: more than an attribute can hold.
 std::size_t n_attribute_values(hid_t object, const std::string& name);
 template <class T>
 std::vector<T> read_attribute(hid_t object, const std::string& name) {

@@ -86,8 +86,9 @@ Coordinates from_frame(hid_t file, const std::string& path, const InputOptions& 
 
 /// Before anndata 0.7 obsm was one table whose members were short arrays.
 std::pair<std::vector<std::int64_t>, std::vector<double>> from_member(hid_t file,
-                                                                      const std::string& key) {
-  const h5::DataSet set = h5::open_dataset(file, "obsm");
+                                                                      const std::string& key,
+                                                                      std::int64_t n_spots) {
+  const h5::DataSet set = h5::open_checked(file, "obsm", {n_spots});
   const h5::Type type{H5Dget_type(set)};
   const h5::Type member{
       H5Tget_member_type(type, static_cast<unsigned>(H5Tget_member_index(type, key.c_str())))};
@@ -97,11 +98,9 @@ std::pair<std::vector<std::int64_t>, std::vector<double>> from_member(hid_t file
   const h5::Type row{H5Tarray_create2(H5T_NATIVE_DOUBLE, 1, &width)};
   const h5::Type wanted{H5Tcreate(H5T_COMPOUND, H5Tget_size(row))};
   h5::check(H5Tinsert(wanted, key.c_str(), 0, row));
-  const std::size_t n = h5::n_values(file, "obsm");
-  std::vector<double> values(n * width);
+  std::vector<double> values(static_cast<std::size_t>(n_spots) * width);
   h5::check(H5Dread(set, wanted, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
-  std::vector<std::int64_t> shape{static_cast<std::int64_t>(n), static_cast<std::int64_t>(width)};
-  return {std::move(shape), std::move(values)};
+  return {{n_spots, static_cast<std::int64_t>(width)}, std::move(values)};
 }
 
 /// Mostly barcodes of 10x: a dozen and more letters of DNA.
@@ -203,16 +202,16 @@ Coordinates read_coordinates(hid_t file, const InputOptions& options, const Tabl
   Coordinates places;
   std::vector<std::int64_t> shape;
   if (!h5::is_group(file, "obsm")) {
-    std::tie(shape, places.values) = from_member(file, options.spatial_key);
+    std::tie(shape, places.values) = from_member(file, options.spatial_key, tables.obs.n_rows);
   } else if (h5::is_group(file, path)) {
     places = from_frame(file, path, options);
     shape = {static_cast<std::int64_t>(places.n_dims == 0 ? 0 : places.n_spots()), places.n_dims};
   } else {
     shape = h5::shape_of(file, path);
-    places.values = h5::read<double>(file, path);
   }
   check_shape(options, shape, tables);
   places.n_dims = static_cast<int>(shape[1]);
+  if (places.values.empty()) places.values = h5::read<double>(file, path, shape);
   return places;
 }
 
@@ -344,10 +343,9 @@ InputShape h5ad_shape(const InputOptions& options) {
   check_header(file, options, places);
   const std::string& matrix = places.matrix;
   const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, matrix);
-  const std::int64_t n_entries =
-      h5::is_group(file, matrix)
-          ? static_cast<std::int64_t>(h5::n_values(h5::open_group(file, matrix), "data"))
-          : shape[0] * shape[1];
+  const std::int64_t n_entries = h5::is_group(file, matrix)
+                                     ? h5::length_of(h5::open_group(file, matrix), "data")
+                                     : shape[0] * shape[1];
   return {shape[0], shape[1], n_entries, anndata::chunk_extent(file, matrix)};
 }
 

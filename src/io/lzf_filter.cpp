@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <limits>
 #include <memory>
+#include <vector>
 
 #include "io/h5.hpp"
 
@@ -15,15 +16,15 @@ namespace stamarker::h5 {
 
 namespace {
 
-constexpr H5Z_filter_t lzf = 32000;
-
 /// H5Z_func_t. `settings`, as h5py/lzf/lzf_filter.c writes them: versions of the filter and of
-/// LibLZF, bytes of a chunk once it is decompressed. 0: failed, and HDF5 refuses to read.
+/// LibLZF, bytes of a chunk once it is decompressed. 0: failed, and HDF5 refuses to read; so also
+/// where a chunk gives fewer bytes than that, for HDF5 would read beyond them.
 std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* settings,
                        std::size_t n_stored, std::size_t* buffer_size, void** buffer) noexcept {
   constexpr std::size_t most = std::numeric_limits<unsigned>::max();  // HDF5 has no larger chunks
   if ((flags & H5Z_FLAG_REVERSE) == 0 || n_stored > most) return 0;
-  std::size_t n_bytes = n_settings > 2 && settings[2] > 0 ? settings[2] : *buffer_size;
+  const std::size_t fewest = n_settings > 2 ? settings[2] : 0;
+  std::size_t n_bytes = fewest > 0 ? fewest : *buffer_size;
   for (;;) {
     // The memory of a filter is HDF5's: it frees what it is handed.
     std::unique_ptr<void, decltype(&H5free_memory)> values(
@@ -31,6 +32,7 @@ std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* s
     if (values == nullptr) return 0;
     const unsigned n = lzf_decompress(*buffer, static_cast<unsigned>(n_stored), values.get(),
                                       static_cast<unsigned>(n_bytes));
+    if (n > 0 && n < fewest) return 0;
     if (n > 0) {
       H5free_memory(*buffer);
       *buffer = values.release();
@@ -43,6 +45,13 @@ std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* s
 }
 
 }  // namespace
+
+bool lzf_gives(std::span<const std::byte> stored, std::size_t fewest) {
+  constexpr std::size_t most_of_one_byte = 100;  // three bytes give at most 264
+  std::vector<std::byte> values(stored.size() * most_of_one_byte);
+  return lzf_decompress(stored.data(), static_cast<unsigned>(stored.size()), values.data(),
+                        static_cast<unsigned>(values.size())) >= fewest;
+}
 
 void read_lzf() {
   constexpr unsigned encodes = 0, decodes = 1;

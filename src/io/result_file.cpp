@@ -190,10 +190,10 @@ void copy_anndata(hid_t file, const ResultContents& contents, const OwnTables& o
     copy_group("varp", gene_pairs);
   }
   const std::vector<std::string> decoded = anndata::categories_in_uns(input);
+  anndata::UnsCopy uns(input, file, left_out);
   for (const std::string& key : h5::names_in(input, "uns"))
     if (!is_our_uns(key) && std::find(decoded.begin(), decoded.end(), key) == decoded.end())
-      carry_over(file, "uns/" + key, left_out,
-                 [&] { anndata::copy_uns(input, file, key, left_out); });
+      carry_over(file, "uns/" + key, left_out, [&] { uns.copy(key); });
   for (const std::string& name : anndata::graphs_in_uns(input))
     carry_over(file, "obsp/" + name, left_out,
                [&] { anndata::move_graph(input, file, name, pairs, left_out); });

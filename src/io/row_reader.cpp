@@ -2,8 +2,8 @@
 
 namespace stamarker::h5 {
 
-RowReader::RowReader(hid_t where, const std::string& name)
-    : set_(open_for_runs(where, name)), chunks_(CompressedChunks::of(set_)) {}
+RowReader::RowReader(hid_t where, const std::string& name, const Lengths& expected)
+    : set_(open_for_runs(where, name, expected)), chunks_(CompressedChunks::of(set_)) {}
 
 CompressedChunks::Rows RowReader::begin(std::int64_t first, std::int64_t n, hid_t memory_type,
                                         void* values) {

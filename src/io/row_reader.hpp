@@ -11,8 +11,8 @@ namespace stamarker::h5 {
 /// each row, so that no chunk is inflated twice. The dataset must not be open already.
 class RowReader {
  public:
-  /// Throws InputError: there is none, it is damaged.
-  RowReader(hid_t where, const std::string& name);
+  /// Throws InputError: there is none, it is damaged, its lengths are not the expected ones.
+  RowReader(hid_t where, const std::string& name, const Lengths& expected);
 
   /// Begins to read rows [first, first + n), as CompressedChunks does where the dataset is of that
   /// kind; else they are in `values` at once. Throws InputError: damaged, no numbers.

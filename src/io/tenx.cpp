@@ -32,9 +32,8 @@ MatrixPlaces places_of(hid_t file, const std::string& path) {
 InputShape tenx_shape(const std::filesystem::path& file_path) {
   const h5::File file = h5::open_to_read(file_path);
   const h5::Group group = h5::open_group(file, places_of(file, file_path.string()).group);
-  const auto shape = h5::read<std::int64_t>(group, "shape");  // genes, spots
-  if (shape.size() != 2) throw InputError(file_path.string() + ": shape is not that of a matrix");
-  return {shape[1], shape[0], static_cast<std::int64_t>(h5::n_values(group, "data"))};
+  const auto shape = h5::read<std::int64_t>(group, "shape", {2});  // genes, spots
+  return {shape[1], shape[0], h5::length_of(group, "data")};
 }
 
 std::vector<std::filesystem::path> tenx_files(const std::filesystem::path& file) {
@@ -50,30 +49,26 @@ Loaded load_tenx_h5(const std::filesystem::path& file_path, Part part) {
   Loaded loaded;
   Frame& obs = loaded.annotations.obs;
   Frame& var = loaded.annotations.var;
-  obs.index = h5::read_strings(group, "barcodes");
-  var.index = h5::read_strings(group, places.names);
+  obs.index = h5::read_strings(group, "barcodes", {h5::any_length});
+  var.index = h5::read_strings(group, places.names, {h5::any_length});
   const auto add = [&](const std::string& name, const std::string& from) {
     if (from.empty() || !h5::exists(group, from)) return;
-    std::vector<std::string> values = h5::read_strings(group, from);
-    if (values.size() != var.index.size())
-      throw InputError(fmt::format("{}: {} has {} entries for {} genes; the file is damaged", path,
-                                   from, values.size(), var.index.size()));
-    var.set({name, std::move(values)});
+    var.set({name, h5::read_strings(group, from, {var.n_rows()})});
   };
   add("gene_ids", places.ids);
   add("feature_types", places.types);
   add("genome", places.types.empty() ? "" : "features/genome");
 
   if (part != Part::annotations) {
-    const auto shape = h5::read<std::int64_t>(group, "shape");  // genes, spots; stored by spots
-    if (shape.size() != 2 || shape[0] != static_cast<std::int64_t>(var.index.size()) ||
+    const auto shape = h5::read<std::int64_t>(group, "shape", {2});  // genes, spots
+    if (shape[0] != static_cast<std::int64_t>(var.index.size()) ||
         shape[1] != static_cast<std::int64_t>(obs.index.size()))
       throw InputError(fmt::format("{}: shape ({}) does not fit {} genes and {} barcodes", path,
                                    fmt::join(shape, ", "), var.index.size(), obs.index.size()));
-    loaded.data.counts =
-        anndata::ordered_rows(shape[1], shape[0], h5::read<std::int64_t>(group, "indptr"),
-                              h5::read<std::int32_t>(group, "indices"),
-                              h5::read<float>(group, "data"), path + ": " + places.group);
+    loaded.data.counts = anndata::ordered_rows(  // stored by spots
+        shape[1], shape[0], h5::read<std::int64_t>(group, "indptr", {shape[1] + 1}),
+        h5::read<std::int32_t>(group, "indices", {h5::any_length}),
+        h5::read<float>(group, "data", {h5::any_length}), path + ": " + places.group);
     loaded.data.gene_names = var.index;
   }
   keep_gene_expression(part, loaded);

@@ -105,6 +105,13 @@ double accuracy_of(const std::vector<std::int32_t>& confusion, int n_domains) {
 
 }  // namespace
 
+std::vector<int> classifier_widths(int n_latent, const ClassifierOptions& options, int n_domains) {
+  std::vector<int> widths{n_latent};
+  widths.insert(widths.end(), options.hidden_dims.begin(), options.hidden_dims.end());
+  widths.push_back(n_domains);
+  return widths;
+}
+
 Classifier train_classifier(Backend& backend, std::span<const float> embedding, int n_latent,
                             std::span<const std::int32_t> domain, int n_domains,
                             const ClassifierOptions& options, std::uint32_t seed, int model) {
@@ -113,10 +120,7 @@ Classifier train_classifier(Backend& backend, std::span<const float> embedding, 
     return RandomKey{seed, static_cast<std::uint32_t>(model), purpose};
   };
   Classifier classifier;
-  classifier.widths = {n_latent};
-  classifier.widths.insert(classifier.widths.end(), options.hidden_dims.begin(),
-                           options.hidden_dims.end());
-  classifier.widths.push_back(n_domains);
+  classifier.widths = classifier_widths(n_latent, options, n_domains);
   const MlpView mlp{classifier.widths.data(), static_cast<int>(classifier.widths.size()) - 1,
                     options.activation};
 

@@ -21,6 +21,9 @@ struct Classifier {
   std::vector<std::int32_t> confusion;  // [C, C] of the held-out spots: row truth, column predicted
 };
 
+/// Its layers' widths: [L, hidden_dims..., C].
+std::vector<int> classifier_widths(int n_latent, const ClassifierOptions& options, int n_domains);
+
 /// Spots whose logits are computed at once where a trained classifier is tried.
 constexpr int spots_tried_at_once = 1 << 14;
 

@@ -325,6 +325,8 @@ TrainerState Trainer::state() {
           memory_->gradient_norm};
 }
 
+const ParameterLayout& Trainer::layout() const { return memory_->layout; }
+
 void Trainer::restore(const TrainerState& state) {
   Memory& memory = *memory_;
   expects(state.parameters.size() == memory.weights.size() &&

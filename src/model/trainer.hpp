@@ -8,6 +8,7 @@
 #include "data/expression_rows.hpp"
 #include "kernels/backend.hpp"
 #include "model/options.hpp"
+#include "model/parameters.hpp"
 #include "model/tile_tree.hpp"
 
 namespace stamarker {
@@ -94,6 +95,7 @@ class Trainer {
   /// Of each step waited for, before its update.
   const std::vector<double>& loss() const;
 
+  const ParameterLayout& layout() const;
   /// After the steps enqueued so far.
   TrainerState state();
   void restore(const TrainerState& state);

@@ -83,7 +83,7 @@ std::string values_of(hid_t file, const std::string& path) {
   const h5::DataSet set = h5::open_dataset(file, path);
   const h5::Type type{H5Dget_type(set)};
   const h5::Space space{H5Dget_space(set)};
-  const std::size_t n = h5::n_values(file, path), width = H5Tget_size(type);
+  const std::size_t n = h5::n_values(set), width = H5Tget_size(type);
   std::vector<char> values(n * width);
   h5::check(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
   if (H5Tget_class(type) != H5T_COMPOUND) return {values.begin(), values.end()};

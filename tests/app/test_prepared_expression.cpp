@@ -32,6 +32,8 @@ PreparedData tables_of(const SparseRows& counts) {
   PreparedData tables;
   tables.kept_spots.resize(static_cast<std::size_t>(counts.n_rows));
   std::iota(tables.kept_spots.begin(), tables.kept_spots.end(), 0);
+  tables.selected_genes.resize(static_cast<std::size_t>(counts.n_cols));
+  std::iota(tables.selected_genes.begin(), tables.selected_genes.end(), 0);
   tables.spot_names.assign(tables.kept_spots.size(), "spot");
   tables.gene_names.assign(static_cast<std::size_t>(counts.n_cols), "gene");
   tables.coordinates.values.assign(2 * tables.kept_spots.size(), 0);

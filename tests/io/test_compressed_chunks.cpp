@@ -283,7 +283,7 @@ TEST_P(CompressedChunksTest, OfOtherKindsAreLeftToHdf5) {
     EXPECT_FALSE(CompressedChunks::of(set)) << name;
     if (H5Tget_class(type) == H5T_ENUM) return;
     std::vector<float> got(100);
-    read_rows(file_, name, 0, 100, H5T_NATIVE_FLOAT, got.data());
+    read_rows(file_, name, {100}, 0, 100, H5T_NATIVE_FLOAT, got.data());
     EXPECT_EQ(got, values) << name;
   };
   const auto with = [&](auto add, const Stored& base) {
@@ -343,7 +343,7 @@ TEST_P(CompressedChunksTest, ThatAreDamagedAreNamed) {
 
   EXPECT_EQ(test::message_of([&] { read<std::int32_t>(file_, "g"); }), wanted_text);
 
-  RowReader reader(file_, "g");
+  RowReader reader(file_, "g", {50'000});
   std::vector<std::int32_t> values(50'000);
   const auto begin = [&](std::int64_t first, std::int64_t n) {
     return reader.begin(first, n, H5T_NATIVE_INT32, values.data() + first);

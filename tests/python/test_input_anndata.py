@@ -1,6 +1,7 @@
 """Files of today's anndata, whole and damaged."""
 
 import shutil
+import struct
 
 import h5py
 import numpy as np
@@ -400,3 +401,64 @@ def test_names_a_damaged_chunk_of_any_rank(tmp_path):
         message = f"{path}: X/data cannot be read (the chunk at {chunk.chunk_offset[0]}, 0 does not inflate)"
         assert done.stderr.count("\n") == 1 and message in done.stderr, done.stderr
         assert not (tmp_path / "in" / "prepared.h5").exists()
+
+
+@pytest.mark.parametrize("part", ["indptr", "indices", "data"])
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.csc_matrix])
+def test_refuses_lists_of_a_sparse_matrix_of_two_dimensions(tmp_path, part, kind):
+    data = section()
+    data.X = kind(dense(data.X))
+    data.write_h5ad(tmp_path / "in.h5ad")
+    with h5py.File(tmp_path / "in.h5ad", "r+") as file:
+        values = file["X"][part][()]
+        del file["X"][part]
+        file["X"][part] = np.repeat(values[:, None], 100, axis=1)
+
+    message = refusal(tmp_path / "in.h5ad", tmp_path)
+
+    assert f"in.h5ad: X/{part} has the shape {len(values)} x 100, expected is" in message
+
+
+@pytest.mark.parametrize("path", ["obsm/spatial", "obs/amount", "obs/kind/codes", "obs/_index", "var/_index"])
+def test_refuses_elements_that_say_they_are_longer_than_any_file(tmp_path, path):
+    data = section()
+    data.obs["amount"] = np.arange(data.n_obs)
+    data.write_h5ad(tmp_path / "in.h5ad")
+    with h5py.File(tmp_path / "in.h5ad", "r+") as file:
+        shape, kind = file[path].shape, file[path].dtype
+        del file[path]
+        file.create_dataset(path, shape=(2**33, *shape[1:]), dtype=kind, chunks=(64, *shape[1:]))
+
+    message = refusal(tmp_path / "in.h5ad", tmp_path)
+
+    assert "in.h5ad: " in message and path in message
+    assert "8589934592" in message or "by its header" in message
+
+
+def test_refuses_values_of_half_a_gigabyte_each(tmp_path):
+    section().write_h5ad(tmp_path / "in.h5ad")
+    with h5py.File(tmp_path / "in.h5ad", "r+") as file:
+        n_rows = len(file["obs/note"])
+        del file["obs/note"]
+        file.create_dataset("obs/note", shape=(n_rows,), dtype=f"S{2**29}", chunks=(1,))
+
+    assert "obs/note has values of 536870912 bytes each" in refusal(tmp_path / "in.h5ad", tmp_path)
+
+
+@pytest.mark.parametrize("times, says", [(2, "cannot be read (filter returned failure"), (0.5, "chunks of another size")])
+def test_refuses_chunks_of_lzf_that_give_other_sizes_than_they_are_set_for(tmp_path, times, says):
+    data = section()
+    data.X = dense(data.X)
+    data.write_h5ad(tmp_path / "in.h5ad", compression="lzf")
+    with h5py.File(tmp_path / "in.h5ad") as file:
+        made, n_bytes = file["X"].id.get_create_plist(), int(np.prod(file["X"].chunks)) * 4
+        settings = next(made.get_filter(k)[2] for k in range(made.get_nfilters()) if made.get_filter(k)[0] == 32000)
+    assert settings[2] == n_bytes
+    stored = (tmp_path / "in.h5ad").read_bytes()
+    now = struct.pack("<III", *settings[:2], int(n_bytes * times))
+    assert stored.count(struct.pack("<III", *settings)) == 1
+    (tmp_path / "in.h5ad").write_bytes(stored.replace(struct.pack("<III", *settings), now))
+
+    message = refusal(tmp_path / "in.h5ad", tmp_path)
+
+    assert "in.h5ad: X" in message and says in message

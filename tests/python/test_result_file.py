@@ -402,6 +402,29 @@ def test_a_part_that_cannot_be_read_is_named_and_left_out(tmp_path):
     assert "X_pca" not in read_without_warnings(path).obsm
 
 
+def test_each_object_of_uns_is_copied_once(tmp_path):
+    """A group that holds itself or the root, by hard or by soft links; an object under two names; a link elsewhere."""
+    data = input_section(300, 200)
+    data.uns["tree"] = {"branch": {"leaf": np.arange(3)}, "title": "kept"}
+    data.write_h5ad(tmp_path / "input.h5ad")
+    with h5py.File(tmp_path / "input.h5ad", "r+") as file:
+        branch = file["uns/tree/branch"]
+        branch.attrs["note"] = ["a", "b"]
+        branch["self"], branch["root"], branch["twice"] = branch, file["/"], branch["leaf"]
+        branch["soft"], branch["elsewhere"] = h5py.SoftLink("/uns/tree"), h5py.SoftLink("/varm/PCs")
+        branch["around"] = h5py.SoftLink("/uns/tree/branch/around")
+
+    path, left_out = write_result(tmp_path, data)
+
+    tree = read_without_warnings(path).uns["tree"]
+    assert set(tree) == {"branch", "title"} and set(tree["branch"]) == {"leaf", "elsewhere"}
+    np.testing.assert_array_equal(tree["branch"]["elsewhere"], data.varm["PCs"])
+    with h5py.File(path) as file:
+        assert list(file["uns/tree/branch"].attrs["note"]) == ["a", "b"]
+    for name in ("self", "root", "twice", "soft", "around"):
+        assert sum(f"uns/tree/branch/{name} (a link to" in line for line in left_out) == 1
+
+
 def test_no_file_is_left_where_it_cannot_be_written(tmp_path):
     section().write_h5ad(tmp_path / "input.h5ad")
 

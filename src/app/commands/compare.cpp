@@ -47,7 +47,7 @@ std::vector<double> read_score(const std::string& path, std::size_t n_genes,
         "compare the result as `stamarker` wrote it",
         path, name, fmt::join(shape, ", "), counted(static_cast<std::int64_t>(n_genes), "gene"),
         counted(static_cast<std::int64_t>(n_domains), "domain")));
-  return h5::read<double>(file, name);
+  return h5::read<double>(file, name, shape);
 }
 
 DomainMatch match_of(const ComparedSection& section, std::int32_t annotated) {

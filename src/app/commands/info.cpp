@@ -44,14 +44,14 @@ std::string listing(hid_t file, const std::string& group, bool with_shapes) {
 }
 
 std::string domains_text(hid_t file) {
-  const auto codes = h5::read<std::int32_t>(file, "obs/stamarker/codes");
-  const auto names = h5::read_strings(file, "obs/stamarker/categories");
+  const auto codes = h5::read<std::int32_t>(file, "obs/stamarker/codes", {h5::any_length});
+  const auto names = h5::read_strings(file, "obs/stamarker/categories", {h5::any_length});
   std::string text = "domains\n";
   for (std::size_t k = 0; k < names.size(); ++k) {
     const auto n_svgs_of = "var/stamarker_svg_" + names[k];
     std::int64_t n_svgs = 0;
     if (h5::exists(file, n_svgs_of))
-      n_svgs = std::ranges::count(h5::read<std::uint8_t>(file, n_svgs_of), 1);
+      n_svgs = std::ranges::count(h5::read<std::uint8_t>(file, n_svgs_of, {h5::any_length}), 1);
     text += fmt::format("  {:<10} {:>14} {:>11}\n", names[k],
                         counted(std::ranges::count(codes, static_cast<std::int32_t>(k)), "spot"),
                         counted(n_svgs, "SVG"));

@@ -3,6 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <system_error>
@@ -22,9 +25,27 @@ namespace {
 
 template <class T>
 T read_scalar(hid_t where, const std::string& name) {
-  const std::vector<T> values = h5::read<T>(where, name);
-  if (values.size() != 1) throw InputError(name + " of a stage file is damaged");
-  return values[0];
+  return h5::read<T>(where, name, {})[0];
+}
+
+/// A list of any length.
+template <class T>
+std::vector<T> read_list(hid_t where, const std::string& name) {
+  return h5::read<T>(where, name, {h5::any_length});
+}
+
+/// Throws InputError unless all values are in first .. last.
+template <class T>
+void expect_within(const std::vector<T>& values, std::int64_t first, std::int64_t last,
+                   const char* name) {
+  for (const T value : values)
+    if (value < first || value > last)
+      throw InputError(fmt::format("{} holds {}, expected are {} to {}", name, value, first, last));
+}
+
+template <class T>
+std::int64_t length(const std::vector<T>& values) {
+  return static_cast<std::int64_t>(values.size());
 }
 
 template <class T>
@@ -146,9 +167,11 @@ std::string fingerprint_of_result(const std::string& path) {
   try {
     const h5::File file = h5::open_to_read(path);
     const auto text =
-        h5::exists(file, name) ? h5::read_strings(file, name) : std::vector<std::string>();
+        h5::exists(file, name) ? h5::read_strings(file, name, {}) : std::vector<std::string>();
     return text.size() == 1 ? text[0] : "";
   } catch (const InputError&) {
+    return {};
+  } catch (const LibraryError&) {
     return {};
   }
 }
@@ -189,27 +212,44 @@ void write_summary(hid_t file, const InputSummary& summary) {
   if (!summary.warnings.empty()) h5::write_strings(file, "input/warnings", summary.warnings);
 }
 
+/// Rows that ascend from 0, and sources that are spots.
+SpatialGraph read_graph(hid_t file, std::int64_t n_spots) {
+  SpatialGraph graph;
+  graph.row_start = h5::read<std::int64_t>(file, "graph/row_start", {n_spots + 1});
+  graph.source = read_list<std::int32_t>(file, "graph/source");
+  graph.distance = h5::read<float>(file, "graph/distance", {length(graph.source)});
+  if (graph.row_start.front() != 0 || graph.row_start.back() != length(graph.source) ||
+      !std::ranges::is_sorted(graph.row_start))
+    throw InputError("graph/row_start does not fit graph/source");
+  expect_within(graph.source, 0, n_spots - 1, "graph/source");
+  return graph;
+}
+
 PreparedData read_tables(hid_t file) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
   PreparedData data;
-  data.kept_spots = h5::read<std::int32_t>(file, "kept_spots");
-  data.selected_genes = h5::read<std::int32_t>(file, "selected_genes");
-  data.statistics.means = h5::read<double>(file, "statistics/means");
-  data.statistics.variances = h5::read<double>(file, "statistics/variances");
-  data.statistics.variances_norm = h5::read<double>(file, "statistics/variances_norm");
-  data.statistics.rank = h5::read<std::int32_t>(file, "statistics/rank");
-  data.spot_names = h5::read_strings(file, "spot_names");
-  data.gene_names = h5::read_strings(file, "gene_names");
-  data.coordinates.values = h5::read<double>(file, "coordinates");
+  data.kept_spots = read_list<std::int32_t>(file, "kept_spots");
+  data.selected_genes = read_list<std::int32_t>(file, "selected_genes");
+  expect_within(data.kept_spots, 0, most, "kept_spots");
+  expect_within(data.selected_genes, 0, most, "selected_genes");
+  const std::int64_t n_spots = length(data.kept_spots), n_genes = length(data.selected_genes);
+  data.statistics.means = h5::read<double>(file, "statistics/means", {n_genes});
+  data.statistics.variances = h5::read<double>(file, "statistics/variances", {n_genes});
+  data.statistics.variances_norm = h5::read<double>(file, "statistics/variances_norm", {n_genes});
+  data.statistics.rank = h5::read<std::int32_t>(file, "statistics/rank", {n_genes});
+  data.spot_names = h5::read_strings(file, "spot_names", {n_spots});
+  data.gene_names = h5::read_strings(file, "gene_names", {n_genes});
+  data.coordinates.values = h5::read<double>(file, "coordinates", {n_spots, h5::any_length});
   data.coordinates.n_dims = static_cast<int>(h5::shape_of(file, "coordinates")[1]);
-  data.section = h5::read<std::int32_t>(file, "section");
-  data.section_names = h5::read_strings(file, "section_names");
-  data.graph.row_start = h5::read<std::int64_t>(file, "graph/row_start");
-  data.graph.source = h5::read<std::int32_t>(file, "graph/source");
-  data.graph.distance = h5::read<float>(file, "graph/distance");
-  data.radius = h5::read<double>(file, "radius");
+  if (data.coordinates.n_dims < 2 || data.coordinates.n_dims > 3)
+    throw InputError(fmt::format("coordinates has {} columns", data.coordinates.n_dims));
+  data.section = h5::read<std::int32_t>(file, "section", {n_spots});
+  data.section_names = h5::read_strings(file, "section_names", {h5::any_length});
+  expect_within(data.section, 0, length(data.section_names) - 1, "section");
+  data.graph = read_graph(file, n_spots);
+  data.radius = h5::read<double>(file, "radius", {h5::any_length});
   data.n_nearest = read_scalar<int>(file, "n_nearest");
-  data.expression = empty_rows(static_cast<int>(data.kept_spots.size()),
-                               static_cast<int>(data.selected_genes.size()));
+  data.expression = empty_rows(static_cast<int>(n_spots), static_cast<int>(n_genes));
   return data;
 }
 
@@ -252,6 +292,31 @@ void write_prepared(const Comm& comm, const std::string& path, const Fingerprint
       [&](hid_t file) { h5::write_csr(comm, file, "counts", mine); }, h5::Checksums::of_blocks);
 }
 
+namespace {
+
+/// Counts that are CSR and fit the tables beside them.
+anndata::MatrixRows open_counts(hid_t file, Block rows) {
+  const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, "counts");
+  if (!anndata::is_sparse(file, "counts") ||
+      anndata::sparse_header(h5::open_group(file, "counts"), "counts").is_csc ||
+      shape[0] != h5::length_of(file, "kept_spots") ||
+      shape[1] != h5::length_of(file, "selected_genes") || rows.end > shape[0])
+    throw InputError("counts is not a CSR matrix of the kept spots and selected genes");
+  return {file, "counts", rows};
+}
+
+double read_target_sum(hid_t file) {
+  const auto target_sum = read_scalar<double>(file, "target_sum");
+  if (!std::isfinite(target_sum)) throw InputError("target_sum is not finite");
+  return target_sum;
+}
+
+}  // namespace
+
+std::int64_t read_n_spots(const std::string& path) {
+  return read_stage_file(path, [](hid_t file) { return h5::length_of(file, "kept_spots"); });
+}
+
 PreparedData read_prepared(const std::string& path) { return read_stage_file(path, read_tables); }
 
 InputSummary read_input_summary(const std::string& path) {
@@ -260,7 +325,7 @@ InputSummary read_input_summary(const std::string& path) {
     for (const auto& [name, member] : input_members)
       summary.*member = read_scalar<std::int64_t>(file, name);
     if (h5::exists(file, "input/warnings"))
-      summary.warnings = h5::read_strings(file, "input/warnings");
+      summary.warnings = h5::read_strings(file, "input/warnings", {h5::any_length});
     return summary;
   });
 }
@@ -268,11 +333,9 @@ InputSummary read_input_summary(const std::string& path) {
 PreparedExpression::PreparedExpression(const std::string& path)
     : path_(path),
       file_(open_stage_file(path)),
-      target_sum_(read_open_file(
-          path, file_, [](hid_t file) { return read_scalar<double>(file, "target_sum"); })),
+      target_sum_(read_open_file(path, file_, read_target_sum)),
       counts_(read_open_file(path, file_, [](hid_t file) {
-        const auto n_spots = anndata::shape_of_matrix(file, "counts")[0];
-        return anndata::MatrixRows(file, "counts", {0, static_cast<int>(n_spots)});
+        return open_counts(file, {0, static_cast<int>(h5::length_of(file, "kept_spots"))});
       })) {}
 
 SparseRows PreparedExpression::rows(std::span<const std::int32_t> spots) const {
@@ -335,9 +398,9 @@ void PreparedExpression::visit(const std::function<void(int, const SparseRows&)>
 PreparedRows read_prepared_rows(const std::string& path, Block rows) {
   return read_stage_file(path, [=](hid_t file) {
     PreparedRows read;
-    anndata::MatrixRows(file, "counts", rows).read(rows.begin, rows.end, read.counts);
+    open_counts(file, rows).read(rows.begin, rows.end, read.counts);
     read.expression = read.counts;
-    normalize_log(read.expression, read_scalar<double>(file, "target_sum"));
+    normalize_log(read.expression, read_target_sum(file));
     return read;
   });
 }
@@ -353,38 +416,46 @@ void write_model(const std::string& path, const std::string& fingerprint, const 
   });
 }
 
-ModelFile read_model(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) {
-    ModelFile model;
-    model.state.epoch = read_scalar<int>(file, "epoch");
-    model.state.parameters = h5::read<float>(file, "parameters");
-    model.state.moments = h5::read<float>(file, "moments");
-    model.state.loss = h5::read<double>(file, "loss");
-    model.state.gradient_norm = h5::read<double>(file, "gradient_norm");
-    if (h5::exists(file, "embedding")) model.embedding = h5::read<float>(file, "embedding");
-    return model;
+TrainerState read_model_state(const std::string& path, const ParameterLayout& layout) {
+  return read_stage_file(path, [&](hid_t file) {
+    TrainerState state;
+    state.epoch = read_scalar<int>(file, "epoch");
+    state.parameters =
+        h5::read<float>(file, "parameters", {static_cast<std::int64_t>(layout.n_weights())});
+    state.moments =
+        h5::read<float>(file, "moments", {static_cast<std::int64_t>(layout.n_moments())});
+    state.loss = h5::read<double>(file, "loss", {state.epoch});
+    state.gradient_norm = h5::read<double>(file, "gradient_norm", {state.epoch});
+    return state;
   });
 }
 
 bool is_complete_model(const std::string& path) {
   return read_stage_file(path, [](hid_t file) { return h5::exists(file, "embedding"); });
 }
-std::vector<float> read_model_embedding(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) { return h5::read<float>(file, "embedding"); });
+std::vector<float> read_model_embedding(const std::string& path, std::int64_t n_spots,
+                                        int n_latent) {
+  return read_stage_file(path, [=](hid_t file) {
+    return h5::read<float>(file, "embedding", {n_spots, n_latent});
+  });
 }
-void read_embedding_rows(const std::string& path, std::int64_t first_spot, int n_latent,
-                         std::span<float> rows) {
+void read_embedding_rows(const std::string& path, std::int64_t n_spots, int n_latent,
+                         std::int64_t first_spot, std::span<float> rows) {
   read_stage_file(path, [=](hid_t file) {
-    h5::read_rows(file, "embedding", first_spot, static_cast<std::int64_t>(rows.size()) / n_latent,
-                  h5::native_type<float>(), rows.data());
+    h5::read_rows(file, "embedding", {n_spots, n_latent}, first_spot,
+                  static_cast<std::int64_t>(rows.size()) / n_latent, h5::native_type<float>(),
+                  rows.data());
     return true;
   });
 }
-std::vector<float> read_model_parameters(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) { return h5::read<float>(file, "parameters"); });
+std::vector<float> read_model_parameters(const std::string& path, const ParameterLayout& layout) {
+  return read_stage_file(path, [&](hid_t file) {
+    return h5::read<float>(file, "parameters", {static_cast<std::int64_t>(layout.n_weights())});
+  });
 }
-std::vector<double> read_model_losses(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) { return h5::read<double>(file, "loss"); });
+std::vector<double> read_model_losses(const std::string& path, int n_epochs) {
+  return read_stage_file(path,
+                         [=](hid_t file) { return h5::read<double>(file, "loss", {n_epochs}); });
 }
 
 void write_labels(const std::string& path, const std::string& fingerprint, int n_models,
@@ -392,8 +463,12 @@ void write_labels(const std::string& path, const std::string& fingerprint, int n
   write_stage_file(path, fingerprint,
                    [&](hid_t file) { write_matrix(file, "labels", labels, n_models); });
 }
-std::vector<std::int32_t> read_labels(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) { return h5::read<std::int32_t>(file, "labels"); });
+std::vector<std::int32_t> read_labels(const std::string& path, int n_models, std::int64_t n_spots) {
+  return read_stage_file(path, [=](hid_t file) {
+    auto labels = h5::read<std::int32_t>(file, "labels", {n_models, n_spots});
+    expect_within(labels, 0, length(labels) / n_models - 1, "labels");
+    return labels;
+  });
 }
 
 void write_consensus(const std::string& path, const std::string& fingerprint,
@@ -414,28 +489,41 @@ void write_consensus(const std::string& path, const std::string& fingerprint,
   });
 }
 
-ConsensusFile read_consensus(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) {
+namespace {
+
+Domains read_domains_of(hid_t file, std::int64_t n_spots) {
+  Domains domains{h5::read<std::int32_t>(file, "domain", {n_spots}),
+                  read_scalar<int>(file, "n_domains")};
+  if (domains.n < 1 || domains.n > length(domains.of_spot))
+    throw InputError(fmt::format("n_domains is {}", domains.n));
+  expect_within(domains.of_spot, 0, domains.n - 1, "domain");
+  return domains;
+}
+
+}  // namespace
+
+ConsensusFile read_consensus(const std::string& path, std::int64_t n_spots, int n_latent) {
+  return read_stage_file(path, [=](hid_t file) {
     ConsensusFile contents;
     Consensus& c = contents.consensus;
-    c.domain = h5::read<std::int32_t>(file, "domain");
-    c.n_domains = read_scalar<int>(file, "n_domains");
+    Domains domains = read_domains_of(file, n_spots);
+    c.domain = std::move(domains.of_spot);
+    c.n_domains = domains.n;
     c.n_tuples = read_scalar<std::int64_t>(file, "n_tuples");
     c.joined_share = read_scalar<double>(file, "joined_share");
     c.joined_shift = read_scalar<double>(file, "joined_shift");
-    c.leaf = h5::read<std::int32_t>(file, "leaf");
-    c.linkage = h5::read<double>(file, "linkage");
-    contents.embedding.scores = h5::read<float>(file, "embedding");
-    contents.embedding.explained_share = h5::read<double>(file, "explained_share");
+    c.leaf = h5::read<std::int32_t>(file, "leaf", {n_spots});
+    c.linkage = h5::read<double>(file, "linkage", {h5::any_length, h5::any_length});
+    if (c.linkage.size() % 4 != 0) throw InputError("linkage has rows of another length than 4");
+    contents.embedding.scores = h5::read<float>(file, "embedding", {n_spots, n_latent});
+    contents.embedding.explained_share = read_list<double>(file, "explained_share");
     contents.agreement = read_scalar<double>(file, "agreement");
     return contents;
   });
 }
 
-Domains read_domains(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) {
-    return Domains{h5::read<std::int32_t>(file, "domain"), read_scalar<int>(file, "n_domains")};
-  });
+Domains read_domains(const std::string& path, std::int64_t n_spots) {
+  return read_stage_file(path, [=](hid_t file) { return read_domains_of(file, n_spots); });
 }
 
 void write_classifier(const std::string& path, const std::string& fingerprint,
@@ -450,15 +538,20 @@ void write_classifier(const std::string& path, const std::string& fingerprint,
   });
 }
 
-Classifier read_classifier(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) {
+Classifier read_classifier(const std::string& path, const std::vector<int>& widths) {
+  return read_stage_file(path, [&](hid_t file) {
     Classifier classifier;
-    classifier.widths = h5::read<int>(file, "widths");
-    classifier.parameters = h5::read<float>(file, "parameters");
-    classifier.loss = h5::read<double>(file, "loss");
+    classifier.widths = h5::read<int>(file, "widths", {length(widths)});
+    if (classifier.widths != widths) throw InputError("widths are those of another classifier");
+    std::int64_t n_parameters = 0;
+    for (std::size_t l = 0; l + 1 < widths.size(); ++l)
+      n_parameters += (std::int64_t{widths[l]} + 1) * widths[l + 1];
+    classifier.parameters = h5::read<float>(file, "parameters", {n_parameters});
+    classifier.loss = read_list<double>(file, "loss");
     classifier.held_out_accuracy = read_scalar<double>(file, "held_out_accuracy");
     classifier.training_accuracy = read_scalar<double>(file, "training_accuracy");
-    classifier.confusion = h5::read<std::int32_t>(file, "confusion");
+    classifier.confusion =
+        h5::read<std::int32_t>(file, "confusion", {widths.back(), widths.back()});
     return classifier;
   });
 }
@@ -477,17 +570,29 @@ void write_tile_saliency(const std::string& path, const std::string& fingerprint
 }
 
 int read_n_saliency_tiles(const std::string& path) {
-  return read_stage_file(path, [](hid_t file) { return read_scalar<int>(file, "n_tiles"); });
+  return read_stage_file(path, [](hid_t file) {
+    const int n_tiles = read_scalar<int>(file, "n_tiles");
+    if (n_tiles < 1) throw InputError(fmt::format("n_tiles is {}", n_tiles));
+    return n_tiles;
+  });
 }
 
-TileSaliency read_tile_saliency(const std::string& path, bool with_saliency) {
+TileSaliency read_tile_saliency(const std::string& path, const SaliencySizes& sizes,
+                                bool with_saliency) {
   return read_stage_file(path, [=](hid_t file) {
     TileSaliency tile;
-    tile.spots = h5::read<std::int32_t>(file, "spots");
-    tile.domains = h5::read<std::int32_t>(file, "domains");
-    tile.squares = h5::read<double>(file, "squares");
-    tile.model_squares = h5::read<double>(file, "model_squares");
-    if (with_saliency) tile.saliency = h5::read<float>(file, "saliency");
+    tile.spots = read_list<std::int32_t>(file, "spots");
+    tile.domains = read_list<std::int32_t>(file, "domains");
+    expect_within(tile.spots, 0, sizes.n_spots - 1, "spots");
+    expect_within(tile.domains, 0, sizes.n_domains - 1, "domains");
+    for (const std::vector<std::int32_t>* list : {&tile.spots, &tile.domains})
+      if (std::ranges::adjacent_find(*list, std::ranges::greater_equal()) != list->end())
+        throw InputError("spots or domains do not ascend");
+    const std::int64_t table = length(tile.domains) * sizes.n_genes;
+    tile.squares = h5::read<double>(file, "squares", {table});
+    tile.model_squares = h5::read<double>(file, "model_squares", {sizes.n_models * table});
+    if (with_saliency)
+      tile.saliency = h5::read<float>(file, "saliency", {length(tile.spots), sizes.n_genes});
     return tile;
   });
 }

@@ -15,6 +15,7 @@
 #include "io/anndata_matrix.hpp"
 #include "io/h5.hpp"
 #include "model/classifier.hpp"
+#include "model/parameters.hpp"
 #include "model/saliency.hpp"
 #include "model/trainer.hpp"
 
@@ -23,7 +24,8 @@
 /// The root's attribute `fingerprint` says what the contents depend on (fingerprint.hpp). N spots,
 /// G genes, L latent width, M models, C domains. All readers, and all writers but that of
 /// prepared.h5, are for this rank alone and throw InputError naming the file: no space, no
-/// permission, damaged.
+/// permission, damaged. Readers are told the lengths that the caller expects: a file of others, or
+/// with an index beyond them, is damaged.
 ///
 ///   prepared.h5                  a PreparedData, members as datasets; of its matrices only the
 ///                                counts, as AnnData stores CSR, and target_sum: the expression
@@ -54,6 +56,8 @@ void write_prepared(const Comm& comm, const std::string& path, const Fingerprint
 /// Of the run that wrote prepared.h5. Members are empty where the file lacks them or is none of
 /// ours.
 Origin origin_of_prepared(const std::string& path);
+/// N, without reading the rest.
+std::int64_t read_n_spots(const std::string& path);
 /// All but the matrices, whose rows are empty.
 PreparedData read_prepared(const std::string& path);
 InputSummary read_input_summary(const std::string& path);
@@ -90,18 +94,20 @@ struct ModelFile {
   bool is_complete() const { return !embedding.empty(); }
 };
 void write_model(const std::string& path, const std::string& fingerprint, const ModelFile& model);
-ModelFile read_model(const std::string& path);
 /// Parts of it, without reading the rest.
+TrainerState read_model_state(const std::string& path, const ParameterLayout& layout);
 bool is_complete_model(const std::string& path);
-std::vector<float> read_model_embedding(const std::string& path);  // [N, L]
-void read_embedding_rows(const std::string& path, std::int64_t first_spot, int n_latent,
-                         std::span<float> rows);
-std::vector<float> read_model_parameters(const std::string& path);  // see model/parameters.hpp
-std::vector<double> read_model_losses(const std::string& path);     // [epochs]
+std::vector<float> read_model_embedding(const std::string& path, std::int64_t n_spots,
+                                        int n_latent);  // [N, L]
+void read_embedding_rows(const std::string& path, std::int64_t n_spots, int n_latent,
+                         std::int64_t first_spot, std::span<float> rows);
+std::vector<float> read_model_parameters(const std::string& path, const ParameterLayout& layout);
+std::vector<double> read_model_losses(const std::string& path, int n_epochs);  // [epochs]
 
 void write_labels(const std::string& path, const std::string& fingerprint, int n_models,
-                  const std::vector<std::int32_t>& labels);      // [M, N]
-std::vector<std::int32_t> read_labels(const std::string& path);  // [M, N]
+                  const std::vector<std::int32_t>& labels);  // [M, N]
+std::vector<std::int32_t> read_labels(const std::string& path, int n_models,
+                                      std::int64_t n_spots);  // [M, N]
 
 /// What the consensus stage finds.
 struct ConsensusFile {
@@ -111,22 +117,28 @@ struct ConsensusFile {
 };
 void write_consensus(const std::string& path, const std::string& fingerprint,
                      const ConsensusFile& contents);
-ConsensusFile read_consensus(const std::string& path);
+ConsensusFile read_consensus(const std::string& path, std::int64_t n_spots, int n_latent);
 /// Of it, what stages after it need for every spot: domain and n_domains.
 struct Domains {
   std::vector<std::int32_t> of_spot;  // [N]
   int n = 0;
 };
-Domains read_domains(const std::string& path);
+Domains read_domains(const std::string& path, std::int64_t n_spots);
 
 void write_classifier(const std::string& path, const std::string& fingerprint,
                       const Classifier& classifier);
-Classifier read_classifier(const std::string& path);
+/// widths: as in Classifier, what they must be.
+Classifier read_classifier(const std::string& path, const std::vector<int>& widths);
 
 /// `with_saliency`: the [n, G] matrix itself, not only what it adds to the scores.
 void write_tile_saliency(const std::string& path, const std::string& fingerprint,
                          const TileSaliency& tile, int n_tiles, bool with_saliency);
 int read_n_saliency_tiles(const std::string& path);
-TileSaliency read_tile_saliency(const std::string& path, bool with_saliency);
+/// Of the whole section.
+struct SaliencySizes {
+  std::int64_t n_spots = 0, n_genes = 0, n_models = 0, n_domains = 0;
+};
+TileSaliency read_tile_saliency(const std::string& path, const SaliencySizes& sizes,
+                                bool with_saliency);
 
 }  // namespace stamarker

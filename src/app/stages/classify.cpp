@@ -16,7 +16,10 @@ std::vector<Classifier> train_side_by_side(const RunContext& run, const Domains&
                                            std::span<const int> models) {
   const auto n = static_cast<int>(models.size());
   std::vector<std::vector<float>> embeddings;
-  for (const int m : models) embeddings.push_back(read_model_embedding(run.directory.model(m)));
+  for (const int m : models)
+    embeddings.push_back(read_model_embedding(run.directory.model(m),
+                                              static_cast<std::int64_t>(domains.of_spot.size()),
+                                              run.config.autoencoder.n_latent));
   std::vector<Classifier> trained(models.size());
   std::vector<std::exception_ptr> failure(models.size());
 #pragma omp parallel for schedule(dynamic) num_threads(n)
@@ -38,7 +41,8 @@ std::vector<Classifier> train_side_by_side(const RunContext& run, const Domains&
 
 void classify_stage(RunContext& run) {
   run.world.together_in_steps([&](const Others& others) {
-    const Domains domains = read_domains(run.directory.consensus());
+    const Domains domains =
+        read_domains(run.directory.consensus(), read_n_spots(run.directory.prepared()));
     const std::string& fingerprint = run.fingerprints.of(Stage::classify);
     std::vector<int> missing;
     for (int m = run.my_models().begin; m < run.my_models().end; ++m)

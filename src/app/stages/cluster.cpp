@@ -14,9 +14,10 @@ namespace {
 /// One file for all models in the place of one for each.
 void join_labels(const RunContext& run) {
   const int n_models = run.config.models;
+  const std::int64_t n_spots = read_n_spots(run.directory.prepared());
   std::vector<std::int32_t> labels;
   for (int m = 0; m < n_models; ++m) {
-    const std::vector<std::int32_t> of_model = read_labels(run.directory.labels(m));
+    const std::vector<std::int32_t> of_model = read_labels(run.directory.labels(m), 1, n_spots);
     labels.insert(labels.end(), of_model.begin(), of_model.end());
   }
   write_labels(run.directory.clusters(), run.fingerprints.of(Stage::cluster), n_models, labels);
@@ -36,7 +37,9 @@ void cluster_stage(RunContext& run) {
       const std::string file = run.directory.labels(m);
       if (is_interrupted() || others.have_failed()) return;  // files so far are whole
       if (fingerprint_of_file(file) == fingerprint) continue;
-      const std::vector<float> embedding = read_model_embedding(run.directory.model(m));
+      const std::vector<float> embedding =
+          read_model_embedding(run.directory.model(m), read_n_spots(run.directory.prepared()),
+                               config.autoencoder.n_latent);
       const Clusters clusters = cluster(embedding, config.autoencoder.n_latent, config.clustering,
                                         config.seed, m, config.domains);
       write_labels(file, fingerprint, 1, clusters.labels);

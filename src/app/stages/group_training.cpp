@@ -138,7 +138,9 @@ class GroupTraining {
       waiting.pop_back();
       flight.trainer = std::make_unique<Trainer>(*flight.queue, *section_, run_.config.autoencoder,
                                                  run_.config.seed, m, sum_);
-      if (file_is_current(m)) flight.trainer->restore(read_model(run_.directory.model(m)).state);
+      if (file_is_current(m))
+        flight.trainer->restore(
+            read_model_state(run_.directory.model(m), flight.trainer->layout()));
     }
   }
 

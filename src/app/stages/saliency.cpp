@@ -16,14 +16,18 @@ void saliency_stage(RunContext& run) {
   const std::string& fingerprint = run.fingerprints.of(Stage::saliency);
   run.world.together_in_steps([&](const Others& others) {
     if (tiles.size() == 0) return;
-    const Domains domains = read_domains(run.directory.consensus());
+    const Domains domains = read_domains(run.directory.consensus(), data.n_spots());
     const PreparedExpression expression(run.directory.prepared());
     Tiling tiling = saliency_tiling(data);
+    const ParameterLayout layout{data.n_genes(), config.autoencoder.n_hidden,
+                                 config.autoencoder.n_latent, config.autoencoder.tied_update};
+    const std::vector<int> widths =
+        classifier_widths(config.autoencoder.n_latent, config.classifier, domains.n);
     std::vector<std::vector<float>> parameters;
     std::vector<Classifier> classifiers;
     for (int m = 0; m < config.models; ++m) {
-      parameters.push_back(read_model_parameters(run.directory.model(m)));
-      classifiers.push_back(read_classifier(run.directory.classifier(m)));
+      parameters.push_back(read_model_parameters(run.directory.model(m), layout));
+      classifiers.push_back(read_classifier(run.directory.classifier(m), widths));
     }
     std::vector<StackedModel> models;
     models.reserve(parameters.size());

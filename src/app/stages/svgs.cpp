@@ -23,7 +23,8 @@ SvgTable read_table(const RunContext& run, int n_genes, int n_domains, int n_spo
   std::vector<double> squares(table, 0), model_squares(table * run.config.models, 0);
   int n_covered = 0;
   for (const std::string& file : run.directory.files_of(Stage::saliency)) {
-    const TileSaliency tile = read_tile_saliency(file, /*with_saliency=*/false);
+    const TileSaliency tile = read_tile_saliency(
+        file, {n_spots, n_genes, run.config.models, n_domains}, /*with_saliency=*/false);
     add_squares(tile, n_genes, squares, model_squares);
     n_covered += static_cast<int>(tile.spots.size());
   }
@@ -59,11 +60,14 @@ RunRecord make_record(const RunContext& run, const PreparedData& data, const Con
   RunRecord record;
   std::vector<std::vector<double>> losses;
   record.n_models = run.config.models;
+  const std::vector<int> widths = classifier_widths(
+      run.config.autoencoder.n_latent, run.config.classifier, found.consensus.n_domains);
   record.config = to_yaml_of_result(run.config);
   for (int m = 0; m < run.config.models; ++m) {
-    losses.push_back(read_model_losses(run.directory.model(m)));
+    losses.push_back(
+        read_model_losses(run.directory.model(m), run.config.autoencoder.epochs));
     for (const double loss : losses.back()) record.losses.push_back(static_cast<float>(loss));
-    const Classifier classifier = read_classifier(run.directory.classifier(m));
+    const Classifier classifier = read_classifier(run.directory.classifier(m), widths);
     record.held_out_accuracy.push_back(classifier.held_out_accuracy);
     record.confusion.insert(record.confusion.end(), classifier.confusion.begin(),
                             classifier.confusion.end());
@@ -91,19 +95,13 @@ RunRecord make_record(const RunContext& run, const PreparedData& data, const Con
 }
 
 /// The saliency of this rank's tiles, one at a time.
-std::function<SaliencyRows()> saliency_reader(const RunContext& run, int n_genes) {
+std::function<SaliencyRows()> saliency_reader(const RunContext& run, SaliencySizes sizes) {
   const std::vector<std::string> files = run.directory.files_of(Stage::saliency);
   const Block mine = block_of(run.world.rank(), run.world.size(), static_cast<int>(files.size()));
-  return [files, mine, n_genes, next = mine.begin]() mutable -> SaliencyRows {
+  return [files, mine, sizes, next = mine.begin]() mutable -> SaliencyRows {
     if (next == mine.end) return {};
     const std::string& file = files[next++];
-    TileSaliency tile = read_tile_saliency(file, /*with_saliency=*/true);
-    if (tile.saliency.size() != tile.spots.size() * static_cast<std::size_t>(n_genes))
-      throw InputError(
-          fmt::format("{} (holds {} of saliency for {} x {}; run `stamarker "
-                      "saliency` again)",
-                      file, counted(std::ssize(tile.saliency), "value"),
-                      counted(std::ssize(tile.spots), "spot"), counted(n_genes, "gene")));
+    TileSaliency tile = read_tile_saliency(file, sizes, /*with_saliency=*/true);
     return {std::move(tile.spots), std::move(tile.saliency)};
   };
 }
@@ -119,7 +117,7 @@ Rows read_rows_of(const RunContext& run, Block rows, int n_spots) {
   Rows mine;
   const int n_models = run.config.models, n_latent = run.config.autoencoder.n_latent;
   mine.prepared = read_prepared_rows(run.directory.prepared(), rows);
-  const std::vector<std::int32_t> labels = read_labels(run.directory.clusters());  // [M, N]
+  const std::vector<std::int32_t> labels = read_labels(run.directory.clusters(), n_models, n_spots);
   for (int i = rows.begin; i < rows.end; ++i)
     for (int m = 0; m < n_models; ++m)
       mine.labels.push_back(labels[static_cast<std::size_t>(m) * n_spots + i]);
@@ -127,7 +125,7 @@ Rows read_rows_of(const RunContext& run, Block rows, int n_spots) {
   for (int m = 0; m < n_models; ++m) {
     std::vector<float> embedding(static_cast<std::size_t>(rows.size()) * n_latent);
     if (rows.size() > 0)
-      read_embedding_rows(run.directory.model(m), rows.begin, n_latent, embedding);
+      read_embedding_rows(run.directory.model(m), n_spots, n_latent, rows.begin, embedding);
     mine.embeddings.push_back(std::move(embedding));
   }
   return mine;
@@ -153,7 +151,8 @@ void svgs_stage(RunContext& run) {
   Rows mine;
   Block rows;
   run.world.together([&] {
-    found = read_consensus(run.directory.consensus());
+    found =
+        read_consensus(run.directory.consensus(), data.n_spots(), run.config.autoencoder.n_latent);
     rows = block_of(run.world.rank(), run.world.size(), data.n_spots());
     mine = read_rows_of(run, rows, data.n_spots());
   });
@@ -169,7 +168,9 @@ void svgs_stage(RunContext& run) {
   contents.labels = {rows.begin, run.config.models, mine.labels};
   for (const std::vector<float>& embedding : mine.embeddings)
     contents.embeddings.push_back({rows.begin, n_latent, embedding});
-  if (run.config.saliency.write) contents.next_saliency = saliency_reader(run, data.n_genes());
+  if (run.config.saliency.write)
+    contents.next_saliency =
+        saliency_reader(run, {data.n_spots(), data.n_genes(), run.config.models, n_domains});
 
   SvgTable table;
   run.world.on_root([&] {
