@@ -134,12 +134,13 @@ void print_comparison(const std::string& file, const std::string& annotation,
   const Comparison found = compare(read_compared(file, annotation, genes));
   const bool has_genes = !genes.empty();
   std::size_t width = std::string_view("annotated").size();
-  for (const DomainMatch& match : found.matches) width = std::max(width, match.annotated.size());
+  for (const DomainMatch& match : found.matches)
+    width = std::max(width, readable(match.annotated).size());
   fmt::print("{:<{}}   spots   found   spots in it{}\n", "annotated", width,
              has_genes ? "   known SVGs   AUROC" : "");
   for (const DomainMatch& match : found.matches) {
-    fmt::print("{:<{}} {:>7} {:>7} {:>13}", match.annotated, width, match.n_spots, match.found,
-               match.n_shared);
+    fmt::print("{:<{}} {:>7} {:>7} {:>13}", readable(match.annotated), width, match.n_spots,
+               readable(match.found), match.n_shared);
     if (has_genes) fmt::print(" {:>12} {:>7.3f}", match.n_genes, match.auroc);
     fmt::print("\n");
   }
@@ -217,7 +218,9 @@ class Commands {
     info->footer(info_footer);
     info->add_option("FILE", file_, ".h5ad, 10x .h5, folder, run directory, or a file of a run")
         ->required();
-    actions_[info] = [this] { world_.on_root([this] { fmt::print("{}", describe_file(file_)); }); };
+    actions_[info] = [this] {
+      world_.on_root([this] { fmt::print("{}", readable_lines(describe_file(file_))); });
+    };
 
     CLI::App* comparison = app_.add_subcommand(
         "compare", "found domains and SVGs with an annotation of the same spots");
@@ -240,7 +243,7 @@ class Commands {
     }
     if (world_.rank() == 0)
       fmt::print(stderr, "stamarker: error: {} (`stamarker --help` lists commands and options)\n",
-                 error.what());
+                 readable(error.what()));
     return usage_error;
   }
 

@@ -5,13 +5,15 @@
 
 #include "app/run/interruption.hpp"
 #include "base/error.hpp"
+#include "base/text.hpp"
 
 namespace stamarker {
 namespace {
 
 /// Ends all ranks, of which others may wait for this one in a collective.
 int end_job(const Comm& world, const std::exception& error, int code) {
-  std::fprintf(stderr, "stamarker: error: rank %d: %s\n", world.rank(), error.what());
+  std::fprintf(stderr, "stamarker: error: rank %d: %s\n", world.rank(),
+               readable(error.what()).c_str());
   MPI_Abort(world.get(), code);
   return code;
 }
@@ -25,7 +27,8 @@ int exit_code_of(const Comm& world, const std::function<int()>& work) {
     return work();
   } catch (const InputError& error) {
     if (!world.all_arrive(patience_s)) return end_job(world, error, input_error);
-    if (world.rank() == 0) std::fprintf(stderr, "stamarker: error: %s\n", error.what());
+    if (world.rank() == 0)
+      std::fprintf(stderr, "stamarker: error: %s\n", readable(error.what()).c_str());
     return input_error;
   } catch (const Interrupted&) {  // thrown on all ranks alike
     return interrupted;

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/text.hpp"
+
 namespace stamarker::anndata {
 
 namespace {
@@ -172,6 +174,32 @@ std::optional<Values> read_column_values(hid_t where, const std::string& name,
   if (h5::text_attribute_or_empty(group, "encoding-type") != "nullable-string-array")
     return std::nullopt;
   return read_member_values(group, "values", "", length);
+}
+
+void expect_utf8(hid_t file, const std::string& path) {
+  std::vector<std::string> names;  // below `path`; each object once, itself as "."
+  const auto take = [](hid_t, const char* name, const H5O_info_t* info, void* list) -> herr_t {
+    if (info->type == H5O_TYPE_DATASET)
+      static_cast<std::vector<std::string>*>(list)->emplace_back(name);
+    return 0;
+  };
+  h5::check(
+      H5Ovisit_by_name(file, path.c_str(), H5_INDEX_NAME, H5_ITER_INC, take, &names, H5P_DEFAULT));
+  const auto expect = [](const std::vector<std::string>& texts, const std::string& where) {
+    for (const std::string& text : texts)
+      if (repaired(text) != text)
+        throw InputError(fmt::format("{} holds '{}', which is not UTF-8", where, readable(text)));
+  };
+  for (const std::string& name : names) {
+    const std::string set = name == "." ? path : path + "/" + name;
+    const H5T_class_t kind = h5::class_of(file, set);
+    if (kind == H5T_STRING) expect(h5::read_strings(file, set), set);
+    if (kind != H5T_COMPOUND) continue;
+    for (const std::string& member : member_names(file, set))
+      if (const auto values = read_member_values(file, set, member);
+          values && std::holds_alternative<std::vector<std::string>>(*values))
+        expect(std::get<std::vector<std::string>>(*values), set + ", " + member);
+  }
 }
 
 void write_values(hid_t where, const std::string& name, const Values& values) {

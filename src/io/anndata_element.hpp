@@ -36,6 +36,10 @@ std::optional<Values> read_member_values(hid_t where, const std::string& name,
                                          const std::string& member,
                                          std::int64_t length = h5::any_length);
 
+/// Throws InputError if a dataset at or below `path` holds text that is not UTF-8: anndata refuses
+/// the whole file then. Texts inside of records count too.
+void expect_utf8(hid_t file, const std::string& path);
+
 /// One-dimensional, marked `string-array` or `array`.
 void write_values(hid_t where, const std::string& name, const Values& values);
 /// Of any shape, marked `array`.

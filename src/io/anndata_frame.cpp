@@ -68,8 +68,12 @@ std::optional<Column> read_group_column(hid_t frame, const std::string& where,
   if (encoding.rfind("nullable-", 0) == 0) {
     auto values = read_column_values(group, "values", length);
     auto mask = read_column_values(group, "mask", length);
-    if (!values || !mask || !std::holds_alternative<std::vector<Flag>>(*mask)) return std::nullopt;
-    return Column{name, std::move(*values), std::get<std::vector<Flag>>(std::move(*mask))};
+    if (!values || !mask || !std::holds_alternative<std::vector<Flag>>(*mask) ||
+        size_of(*values) != size_of(*mask))
+      return std::nullopt;
+    Column column{name, std::move(*values), std::get<std::vector<Flag>>(std::move(*mask))};
+    column.na_value = h5::text_attribute_or_empty(group, "na-value");
+    return column;
   }
   return std::nullopt;
 }
@@ -134,6 +138,20 @@ std::optional<std::int64_t> length_of_column(hid_t frame, const std::string& nam
   for (const char* values : {"codes", "values"})  // categorical, nullable
     if (h5::exists(group, values) && !h5::is_group(group, values)) return length_of(group, values);
   return std::nullopt;
+}
+
+/// Names of rows, which a file may store as any column: text, numbers, categories, nullable text.
+std::vector<std::string> names_from(const Column& column, const std::string& where) {
+  for (std::size_t row = 0; row < size_of(column.values); ++row)
+    if (is_missing(column, row))
+      throw InputError(fmt::format("{}: row {} has no name in the index {}; give it one", where,
+                                   row, column.name));
+  if (!column.categories) return as_texts(column.values);
+  const std::vector<std::string> categories = as_texts(*column.categories);
+  std::vector<std::string> names;
+  for (const std::int32_t code : std::get<std::vector<std::int32_t>>(column.values))
+    names.push_back(categories[static_cast<std::size_t>(code)]);
+  return names;
 }
 
 /// Before anndata 0.7 codes stood in the table and categories in uns; a table's codes are those
@@ -210,6 +228,7 @@ void write_nullable(hid_t where, const Column& column) {
     mark(group, "nullable-boolean", "0.1.0");
   } else if (std::holds_alternative<std::vector<std::string>>(column.values)) {
     mark(group, "nullable-string-array", "0.1.0");
+    if (!column.na_value.empty()) h5::write_attribute(group, "na-value", column.na_value);
   } else {
     mark(group, "nullable-integer", "0.1.0");
   }
@@ -222,16 +241,17 @@ void write_nullable(hid_t where, const Column& column) {
 std::vector<std::string> read_index(hid_t file, const std::string& name) {
   if (!h5::exists(file, name))
     throw InputError(fmt::format("{} has no {}; not an AnnData file", h5::file_name(file), name));
-  std::optional<Values> values;
+  const std::string where = fmt::format("{}: {}", h5::file_name(file), name);
+  std::optional<Column> column;
   if (h5::is_group(file, name)) {
     const h5::Group group = h5::open_group(file, name);
-    values = read_column_values(group, index_name_of(group, file, name));
-  } else {
-    values = read_member_values(file, name, member_names(file, name).front());
+    column = read_column(group, where, index_name_of(group, file, name), h5::any_length);
+  } else if (auto values = read_member_values(file, name, member_names(file, name).front())) {
+    column = Column{"", std::move(*values)};
   }
-  if (!values)
+  if (!column)
     throw InputError(h5::file_name(file) + ": the index of " + name + " is not readable");
-  return as_texts(*values);
+  return names_from(*column, where);
 }
 
 FrameHeader read_frame_header(hid_t file, const std::string& name) {

@@ -30,6 +30,7 @@ struct Column {
   std::vector<Flag> missing{};         // [n_rows] of a nullable column, else empty
   std::optional<Values> categories{};  // of a categorical column: what the codes stand for
   bool is_ordered = false;             // of a categorical column
+  std::string na_value{};              // of nullable text: pandas' word for a missing one, or none
 };
 
 /// A categorical column of text. codes: [n_rows], -1 or an index into `categories`.

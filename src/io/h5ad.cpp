@@ -69,6 +69,13 @@ Coordinates from_frame(hid_t file, const std::string& path, const InputOptions& 
   places.n_dims = static_cast<int>(frame.columns.size());
   places.values.resize(frame.index.size() * frame.columns.size());
   for (std::size_t d = 0; d < frame.columns.size(); ++d) {
+    const Column& column = frame.columns[d];
+    if (column.categories) throw_text_coordinates(options);
+    for (std::size_t i = 0; i < column.missing.size(); ++i)
+      if (column.missing[i] == Flag::yes)
+        throw InputError(
+            fmt::format("{}: {}/{} has no value for spot {}; give it one, or leave the spot out",
+                        options.path, path, column.name, frame.index[i]));
     std::visit(
         [&](const auto& all) {
           using Element = typename std::remove_cvref_t<decltype(all)>::value_type;
@@ -79,7 +86,7 @@ Coordinates from_frame(hid_t file, const std::string& path, const InputOptions& 
             throw_text_coordinates(options);
           }
         },
-        frame.columns[d].values);
+        column.values);
   }
   return places;
 }
@@ -368,6 +375,8 @@ Loaded load_h5ad(const InputOptions& options, Part part) {
   loaded.positions = "obsm/" + options.spatial_key;
   read_sections(known.obs, options, data);
   warn_of_spots_outside(known.obs, loaded.warnings);
+  if (std::string warning = overlaid_fields(file, options, known.obs, data); !warning.empty())
+    loaded.warnings.push_back(std::move(warning));
   if (part == Part::everything) data.counts = anndata::read_matrix(file, places.matrix);
   return loaded;
 }

@@ -35,6 +35,11 @@ Loaded load_matrix_market(const std::filesystem::path& folder, Part part);  // m
 std::string counts_path(hid_t file, const InputOptions& options);  // h5ad.cpp
 /// The names of its columns.
 std::vector<std::string> gene_names(hid_t file, const InputOptions& options);  // h5ad.cpp
+/// A warning if the fields of view of an .h5ad, which a column of obs names, cover the same area:
+/// coordinates local to the field, as CosMx has them too. Says where those over all fields are.
+/// Empty if not.
+std::string overlaid_fields(hid_t file, const InputOptions& options, const Frame& obs,
+                            const Dataset& data);  // fields_of_view.cpp
 /// What the headers tell. Not all of it is counts in tissue: what read_input leaves out is in it.
 InputShape h5ad_shape(const InputOptions& options);                   // h5ad.cpp
 InputShape tenx_shape(const std::filesystem::path& file);             // tenx.cpp

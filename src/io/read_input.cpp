@@ -109,6 +109,63 @@ void refuse_repeated_barcodes(const std::vector<std::string>& barcodes, const fs
                       source.string(), barcode));
 }
 
+/// Gives `text` U+FFFD for bytes outside UTF-8; whether there were any.
+bool repair(std::string& text) {
+  std::string valid = repaired(text);
+  if (valid == text) return false;
+  text = std::move(valid);
+  return true;
+}
+
+/// The same for texts of one column, with a warning that names the first.
+void repair(std::vector<std::string>& texts, const std::string& place, const char* row,
+            std::vector<std::string>& warnings) {
+  std::size_t n_repaired = 0;
+  std::string first;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const std::string before = texts[i];
+    if (repair(texts[i]) && n_repaired++ == 0)
+      first = fmt::format("{} {}: '{}'", row, i, readable(before));
+  }
+  if (n_repaired > 0)
+    warnings.push_back(
+        fmt::format("{} holds {} not in UTF-8 ({}{}); U+FFFD takes the place of "
+                    "each byte that is not",
+                    place, counted(static_cast<std::int64_t>(n_repaired), "text"), first,
+                    n_repaired > 1 ? ", ..." : ""));
+}
+
+/// Names of rows and columns, and columns of text.
+void repair(Frame& table, const std::string& name, std::vector<std::string>& warnings) {
+  repair(table.index, name + "/" + readable(table.index_name), "row", warnings);
+  repair(table.index_name);
+  for (Column& column : table.columns) {
+    const std::string place = name + "/" + readable(column.name);
+    if (std::string valid = repaired(column.name); valid != column.name) {
+      while (table.find(valid) != nullptr) valid += '_';
+      column.name = std::move(valid);
+      warnings.push_back(place + " has a name not in UTF-8; it becomes " + column.name);
+    }
+    if (auto* texts = std::get_if<std::vector<std::string>>(&column.values))
+      repair(*texts, place, "row", warnings);
+    if (!column.categories) continue;
+    if (auto* texts = std::get_if<std::vector<std::string>>(&*column.categories))
+      repair(*texts, place, "category", warnings);
+  }
+}
+
+/// What is read as text from any format, so that anndata can read what is written from it.
+void repair(input::Loaded& loaded, const std::string& path) {
+  std::vector<std::string>& warnings = loaded.warnings;
+  const std::size_t n_before = warnings.size();
+  repair(loaded.annotations.obs, "obs", warnings);
+  repair(loaded.annotations.var, "var", warnings);
+  for (std::size_t k = n_before; k < warnings.size(); ++k) warnings[k] = path + ": " + warnings[k];
+  if (!loaded.data.spot_names.empty()) loaded.data.spot_names = loaded.annotations.obs.index;
+  if (!loaded.data.gene_names.empty()) loaded.data.gene_names = loaded.annotations.var.index;
+  for (std::string& name : loaded.data.section_names) repair(name);
+}
+
 /// Of an input that is no .h5ad.
 void refuse_keys_of_h5ad(const InputOptions& options) {
   if (options.layer != "X")
@@ -151,7 +208,10 @@ void input::reading_input(const std::string& path, const std::function<void()>& 
 input::Loaded input::load(const InputOptions& options, Part part) {
   options.validate();
   Loaded loaded;
-  reading_input(options.path, [&] { loaded = load_any(options, part); });
+  reading_input(options.path, [&] {
+    loaded = load_any(options, part);
+    repair(loaded, options.path);
+  });
   return loaded;
 }
 

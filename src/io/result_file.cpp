@@ -146,6 +146,7 @@ void carry_over(hid_t file, const std::string& path, std::vector<std::string>& l
                 Copy copy) {
   try {
     copy();
+    if (h5::exists(file, path)) anndata::expect_utf8(file, path);
   } catch (const InputError& error) {
     left_out.push_back(fmt::format("{} ({})", path, error.what()));
     if (h5::exists(file, path)) h5::check(H5Ldelete(file, path.c_str(), H5P_DEFAULT));

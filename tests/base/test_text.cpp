@@ -26,5 +26,19 @@ TEST(Text, ReadableKeepsCharactersAndEscapesControlsAndBytesOutsideUtf8) {
   EXPECT_EQ(readable("\xf5\x80\x80\x80!"), "\\xf5\\x80\\x80\\x80!");
 }
 
+TEST(Text, ReadableEscapesWhatTurnsTheDirectionOfALine) {
+  EXPECT_EQ(readable("a\u202eb\u2069\u2028"), "a\\xe2\\x80\\xaeb\\xe2\\x81\\xa9\\xe2\\x80\\xa8");
+  EXPECT_EQ(readable("\u2027\u202f\u2065\u206a"), "\u2027\u202f\u2065\u206a");
+}
+
+TEST(Text, ReadableLinesKeepTheirEnds) {
+  EXPECT_EQ(readable_lines("\na\tb\n\x1b[1mc\n"), "\na\\x09b\n\\x1b[1mc\n");
+  EXPECT_EQ(readable_lines("a"), "a");
+}
+
+TEST(Text, RepairedHasAReplacementCharacterForEachByteOutsideUtf8) {
+  EXPECT_EQ(repaired("caf\xe9 \xc3\xa9\t\xe2\x82"), "caf\ufffd \xc3\xa9\t\ufffd\ufffd");
+}
+
 }  // namespace
 }  // namespace stamarker

@@ -3,6 +3,7 @@
 import anndata
 import h5py
 import numpy as np
+import pandas as pd
 import scanpy as sc
 from support import PROGRAMS, run, section
 
@@ -90,3 +91,27 @@ def test_a_result_holds_more_columns_than_a_header_has_room_for(tmp_path):
         last = file["var/column_4499"][()]
     assert columns[:4501] == ["weight", *names] and "means" in columns
     np.testing.assert_array_equal(last, data.var["weight"].to_numpy()[1::2])
+
+
+def test_names_reach_terminal_and_log_escaped_and_the_table_of_svgs_quoted(tmp_path):
+    data = section(200, 40)
+    rng = np.random.default_rng(3)
+    side = np.arange(200) < 100
+    data.X = rng.poisson(np.where(side[:, None] == (np.arange(40) < 20), 8, 1)).astype(np.float32)
+    names = ["tab\tname", "line\nend", 'a "quoted" name', "\x1b[31mred", "a\u202eb"]
+    names += [f"gene{g}" for g in range(35)]
+    data.var_names = names
+    data.obsm["spatial"] = np.stack([np.arange(200) // 10, np.arange(200) % 10], axis=1) * 1.0
+    data.write_h5ad(tmp_path / "in.h5ad")
+    (tmp_path / "run.yaml").write_text(
+        f"input: {{path: {tmp_path}/in.h5ad}}\noutput: {tmp_path}/run\ndomains: 2\nmodels: 2\n"
+        "prepare: {n_top_genes: 40, min_cells: 0}\nautoencoder: {epochs: 30}\nclassifier: {epochs: 30}\n"
+        "compute: {threads: 1}\n")
+
+    done = run(PROGRAMS.parent / "stamarker", "run", tmp_path / "run.yaml")
+
+    assert done.returncode == 0, done.stderr
+    for text in (done.stdout, done.stderr, (tmp_path / "run" / "run.log").read_text()):
+        assert not set(text) & {"\x1b", "\t", "\u202e"} and "line\nend" not in text
+    table = pd.read_csv(tmp_path / "run" / "svgs.tsv", sep="\t")
+    assert set(table["gene"]) <= set(names) and set(table["gene"]) & set(names[:5])

@@ -36,9 +36,9 @@ std::string listing(hid_t file, const std::string& group, bool with_shapes) {
   for (const std::string& name : h5::names_in(file, group)) {
     if (name.starts_with("_") || name == "__categories") continue;
     text += text.empty() ? "" : ", ";
-    text += with_shapes
-                ? fmt::format("{} ({})", name, shape_text(file, fmt::format("{}/{}", group, name)))
-                : name;
+    text += with_shapes ? fmt::format("{} ({})", readable(name),
+                                      shape_text(file, fmt::format("{}/{}", group, name)))
+                        : readable(name);
   }
   return text.empty() ? "-" : text;
 }
@@ -52,7 +52,7 @@ std::string domains_text(hid_t file) {
     std::int64_t n_svgs = 0;
     if (h5::exists(file, n_svgs_of))
       n_svgs = std::ranges::count(h5::read<std::uint8_t>(file, n_svgs_of, {h5::any_length}), 1);
-    text += fmt::format("  {:<10} {:>14} {:>11}\n", names[k],
+    text += fmt::format("  {:<10} {:>14} {:>11}\n", readable(names[k]),
                         counted(std::ranges::count(codes, static_cast<std::int32_t>(k)), "spot"),
                         counted(n_svgs, "SVG"));
   }
@@ -64,7 +64,7 @@ std::string texts_of(hid_t file, const std::string& group) {
   std::string text;
   for (const std::string& name : h5::names_in(file, group)) {
     const auto value = h5::read_strings(file, fmt::format("{}/{}", group, name));
-    if (value.size() == 1) text += fmt::format("  {:<16} {}\n", name, value[0]);
+    if (value.size() == 1) text += fmt::format("  {:<16} {}\n", readable(name), readable(value[0]));
   }
   return text;
 }
@@ -89,7 +89,7 @@ std::string describe_stage_file(hid_t file) {
   std::string text = fmt::format("a file of a stamarker run, fingerprint {}\n",
                                  h5::read_text_attribute(file, "fingerprint"));
   for (const std::string& name : h5::names_in(file))
-    text += fmt::format("  {:<20} {}\n", name, shape_text(file, name));
+    text += fmt::format("  {:<20} {}\n", readable(name), shape_text(file, name));
   return text;
 }
 

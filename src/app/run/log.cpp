@@ -18,6 +18,7 @@
 #include <string_view>
 
 #include "base/error.hpp"
+#include "base/text.hpp"
 #include "io/in_place_file.hpp"
 
 namespace stamarker {
@@ -106,27 +107,31 @@ void Log::close() {
   if (speaks()) content_->file.reset();
 }
 
-void Log::info(const std::string& line) {
+void Log::info(const std::string& line) { lines(readable(line)); }
+
+void Log::lines(const std::string& text) {
   if (!speaks()) return;
+  const std::string shown = readable_lines(text);
   status("");
-  content_->console.info(line);
-  content_->to_file(line);
+  content_->console.info(shown);
+  content_->to_file(shown);
 }
 
 void Log::file_only(const std::string& line) {
-  if (speaks()) content_->to_file(line);
+  if (speaks()) content_->to_file(readable(line));
 }
 
 void Log::warn(const std::string& line) {
   if (!speaks()) return;
   status("");
-  std::fprintf(stderr, "stamarker: warning: %s\n", line.c_str());
-  content_->to_file("warning: " + line);
+  const std::string shown = readable(line);
+  std::fprintf(stderr, "stamarker: warning: %s\n", shown.c_str());
+  content_->to_file("warning: " + shown);
 }
 
 void Log::status(const std::string& line) {
   if (!speaks() || !content_->is_terminal || (line.empty() && !content_->has_status)) return;
-  std::fprintf(stdout, "\r\033[K%s", line.c_str());  // to the line's start, clear it
+  std::fprintf(stdout, "\r\033[K%s", readable(line).c_str());  // to the line's start, clear it
   std::fflush(stdout);
   content_->has_status = !line.empty();
 }

@@ -8,7 +8,8 @@
 namespace stamarker {
 
 /// The run's log: plain lines on standard output and, with the time, in run.log. Only one rank
-/// speaks; on the others every call does nothing.
+/// speaks; on the others every call does nothing. Control characters and the like, which names from
+/// a file may hold, are shown as base/text.hpp's `readable` has them.
 class Log {
  public:
   explicit Log(bool speaks);
@@ -23,6 +24,8 @@ class Log {
   void close();  // of the file; later lines go to the console alone
 
   void info(const std::string& line);
+  /// A text of several lines, names in which are readable already.
+  void lines(const std::string& text);
   void file_only(const std::string& line);
   void warn(const std::string& line);  // `stamarker: warning: ...` on standard error
 

@@ -198,7 +198,7 @@ void describe_dry_run(RunContext& run) {
       run.log.info(fmt::format(
           "  {:<10} {}{}", name_of(stage), readable_bytes(bytes[static_cast<std::size_t>(stage)]),
           stage == Stage::consensus ? " at most, where the models agree little" : ""));
-    run.log.info(fmt::format("\n# the configuration as it would be used\n{}", to_yaml(config)));
+    run.log.lines(fmt::format("\n# the configuration as it would be used\n{}", to_yaml(config)));
   });
 }
 
@@ -226,8 +226,8 @@ void run_in_directory(RunContext& run, RunDirectory& directory, const PipelineRe
                     "computes it anew)",
                     directory.path()));
   else
-    run.log.info(run_summary(run.seconds, memory, run.world.size(), directory,
-                             request.stages.holds(Stage::svgs)));
+    run.log.lines(run_summary(run.seconds, memory, run.world.size(), directory,
+                              request.stages.holds(Stage::svgs)));
 }
 
 }  // namespace

@@ -35,7 +35,9 @@ std::string domain_summary(const Findings& findings) {
     std::string first;
     for (const std::int32_t g : table.ranking(k)) {
       if (table.selected[static_cast<std::size_t>(k) * table.n_genes + g] == 0) continue;
-      if (n_svgs++ < n_shown) first += (first.empty() ? "" : " ") + findings.gene_names[g];
+      if (n_svgs++ >= n_shown) continue;
+      if (!first.empty()) first += ' ';
+      first += readable(findings.gene_names[g]);
     }
     text += fmt::format(
         "{:>6} {:>7} {:>5.1f} % {:>6}   {}\n", k, n_spots,
@@ -62,8 +64,8 @@ std::string run_summary(const std::vector<std::pair<std::string, double>>& secon
   if (n_ranks > 1)
     text += fmt::format(" on a rank, {} on all {}", readable_bytes(memory.total), n_ranks);
   if (has_result)
-    text +=
-        fmt::format("\nresult     {}\nSVGs       {}", directory.result(), directory.svg_table());
+    text += fmt::format("\nresult     {}\nSVGs       {}", readable(directory.result()),
+                        readable(directory.svg_table()));
   return text;
 }
 

@@ -36,6 +36,15 @@ SvgTable read_table(const RunContext& run, int n_genes, int n_domains, int n_spo
                         run.config.svgs);
 }
 
+/// A name as one field of a TSV: quoted where it would end the field or the line, or be quotes
+/// itself, as pandas and R read it back.
+std::string field_of(const std::string& name) {
+  if (name.find_first_of("\t\n\r\"") == name.npos) return name;
+  std::string quoted = "\"";
+  for (const char c : name) quoted += c == '"' ? "\"\"" : std::string(1, c);
+  return quoted + '"';
+}
+
 /// SVGs of each domain by decreasing score.
 std::string table_text(const SvgTable& table, const std::vector<std::string>& gene_names,
                        const std::vector<float>& log_fold_change) {
@@ -45,9 +54,9 @@ std::string table_text(const SvgTable& table, const std::vector<std::string>& ge
     for (const std::int32_t g : table.ranking(k)) {
       const std::size_t at = static_cast<std::size_t>(k) * table.n_genes + g;
       if (table.selected[at] == 0) continue;
-      text += fmt::format("{}\t{}\t{}\t{:.6g}\t{:.6g}\t{:.3f}\t{:.4f}\n", k, gene_names[g], ++rank,
-                          table.score[at], table.score_deviation[at], table.stability[at],
-                          log_fold_change[at]);
+      text += fmt::format("{}\t{}\t{}\t{:.6g}\t{:.6g}\t{:.3f}\t{:.4f}\n", k,
+                          field_of(gene_names[g]), ++rank, table.score[at],
+                          table.score_deviation[at], table.stability[at], log_fold_change[at]);
     }
   }
   return text;
@@ -193,11 +202,11 @@ void svgs_stage(RunContext& run) {
   for (const std::string& line : left_out) run.log.info("not carried over: " + line);
   run.world.on_root([&] {
     run.warn(contents.run.warnings);  // of stages that an earlier call has computed
-    run.log.info(fmt::format("\n{}", domain_summary({.domain = found.consensus.domain,
-                                                     .table = table,
-                                                     .gene_names = data.gene_names,
-                                                     .accuracy = contents.run.held_out_accuracy,
-                                                     .agreement = found.agreement})));
+    run.log.lines(fmt::format("\n{}", domain_summary({.domain = found.consensus.domain,
+                                                      .table = table,
+                                                      .gene_names = data.gene_names,
+                                                      .accuracy = contents.run.held_out_accuracy,
+                                                      .agreement = found.agreement})));
   });
 }
 
