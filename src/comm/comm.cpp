@@ -39,7 +39,8 @@ constexpr int keep_the_users = 0;  // of environment variables that are set alre
 /// Open MPI's handler of crashes allocates memory: in a process that crashed within malloc it
 /// waits forever. Without it the process ends, and mpirun ends the others.
 void leave_crashes_to_us() {
-  setenv("OMPI_MCA_opal_signal", "", keep_the_users);  // NOLINT(concurrency-mt-unsafe): no thread yet
+  setenv("OMPI_MCA_opal_signal", "",
+         keep_the_users);  // NOLINT(concurrency-mt-unsafe): no thread yet
 }
 
 /// Spares Open MPI what only processes with peers need: a daemon, which serves spawning alone,

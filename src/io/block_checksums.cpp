@@ -73,8 +73,9 @@ std::vector<std::uint64_t> block_checksums(const Descriptor& file, FileBlocks bl
   int error = 0;
 #pragma omp parallel for schedule(static) reduction(max : error)
   for (std::size_t k = 0; k < numbers.size(); ++k) {
-    const std::span<char> bytes(memory.data() + width * static_cast<std::size_t>(omp_get_thread_num()),
-                                static_cast<std::size_t>(blocks.size(numbers[k])));
+    const std::span<char> bytes(
+        memory.data() + width * static_cast<std::size_t>(omp_get_thread_num()),
+        static_cast<std::size_t>(blocks.size(numbers[k])));
     error = std::max(error, file.read(blocks.begin(numbers[k]), bytes));
     checksums[k] = checksum_of(bytes);
   }
@@ -147,8 +148,8 @@ bool CheckedFile::read(std::int64_t offset, std::span<char> bytes) {
     std::int64_t n = std::min(blocks_.size(block) - within, most);
     if (n == blocks_.size(block)) {  // this block and perhaps others as a whole
       const std::int64_t end = offset + most;
-      const std::int64_t n_whole = end >= blocks_.n_bytes ? blocks_.n() - block
-                                                          : end / blocks_.block_bytes - block;
+      const std::int64_t n_whole =
+          end >= blocks_.n_bytes ? blocks_.n() - block : end / blocks_.block_bytes - block;
       n = std::min(blocks_.begin(block + n_whole), blocks_.n_bytes) - offset;
       if (!read_blocks(block, n_whole, bytes.first(static_cast<std::size_t>(n)))) return false;
     } else {
@@ -179,7 +180,8 @@ bool CheckedFile::read_blocks(std::int64_t first, std::int64_t n, std::span<char
     const auto size = static_cast<std::size_t>(blocks_.size(block));
     if (checksum_of(bytes.first(size)) != checksums_[static_cast<std::size_t>(block)])
       return fails(fmt::format("the checksum of bytes {} to {} does not match",
-                               blocks_.begin(block), blocks_.begin(block) + blocks_.size(block) - 1));
+                               blocks_.begin(block),
+                               blocks_.begin(block) + blocks_.size(block) - 1));
     bytes = bytes.subspan(size);
   }
   return true;

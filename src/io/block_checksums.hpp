@@ -15,13 +15,13 @@
 ///   trailer     a mark; n_bytes; the checksum of all that stands between contents and mark, and of
 ///               n_bytes: 8 bytes each
 ///
-/// Whoever reads a part of the contents verifies the blocks that it lies in, so that every byte that
-/// is read is covered, those by which HDF5 finds its way as well, and none is read in vain.
+/// Whoever reads a part of the contents verifies the blocks that it lies in, so that every byte
+/// that is read is covered, those by which HDF5 finds its way as well, and none is read in vain.
 namespace stamarker {
 
-/// One number for some bytes: FNV-1a over words of 8 bytes in four lanes, which a processor computes
-/// at once, with a rotation, or two changed top bits would cancel. A change within 8 bytes always
-/// changes it.
+/// One number for some bytes: FNV-1a over words of 8 bytes in four lanes, which a processor
+/// computes at once, with a rotation, or two changed top bits would cancel. A change within 8 bytes
+/// always changes it.
 std::uint64_t checksum_of(std::span<const char> bytes);
 
 /// The first n_bytes of a file in blocks of block_bytes, of which the last may be shorter.
@@ -81,7 +81,7 @@ class CheckedFile {
   FileBlocks blocks_{};
   std::vector<std::uint64_t> checksums_;
   std::uint64_t identity_ = 0;
-  std::vector<char> block_;       // the last that was read in part
+  std::vector<char> block_;  // the last that was read in part
   std::int64_t block_number_ = -1;
   std::string damage_;
 };

@@ -92,8 +92,8 @@ hid_t native_type() {
 
 // Files. They are written by write_file and write_file_together (atomic_file.hpp).
 
-/// Opens for reading, by this rank alone; without a lock unless `access` says how. Throws InputError:
-/// missing, a folder, not HDF5, truncated, marked as open for writing.
+/// Opens for reading, by this rank alone; without a lock unless `access` says how. Throws
+/// InputError: missing, a folder, not HDF5, truncated, marked as open for writing.
 File open_to_read(const std::string& path, hid_t access = H5P_DEFAULT);
 /// Flushes and closes, so that errors of the disk are seen. No object of the file may be open.
 void close(File file);

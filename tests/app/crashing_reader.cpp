@@ -1,5 +1,5 @@
-// crashing_reader FILE SIGNAL: opens FILE as the program does; then the last rank gets SIGNAL, as by a crash of the
-// library that reads, while the others wait for it.
+// crashing_reader FILE SIGNAL: opens FILE as the program does; then the last rank gets SIGNAL, as
+// by a crash of the library that reads, while the others wait for it.
 #include <csignal>
 #include <cstdlib>
 

@@ -56,8 +56,8 @@ TEST_F(SameFiles, OfStagesAreReadByAllRanksOrNone) {
     for (const char* stage : {"prepare", "train"})
       ASSERT_EQ(run(seed, {seed}, 2, stage).exit_code, 0);
   fs::create_directory(scratch_ / "other/seed=1");
-  fs::copy(scratch_ / "seed=1", scratch_ / "other/seed=1", fs::copy_options::recursive |
-                                                              fs::copy_options::overwrite_existing);
+  fs::copy(scratch_ / "seed=1", scratch_ / "other/seed=1",
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
   fs::copy_file(scratch_ / "seed=0/models/model_002.h5",
                 scratch_ / "other/seed=1/models/model_002.h5",
                 fs::copy_options::overwrite_existing);

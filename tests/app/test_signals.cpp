@@ -16,9 +16,9 @@ class Signals : public Pipeline {
   /// The run, with `number` sent to the program, or to the last of its ranks, once it trains.
   Outcome run_and_signal_in_training(int number, int n_epochs, int n_ranks = 0) const {
     return run_and_signal(
-        scratch_.path(),
-        arguments("run", {"autoencoder.epochs=" + std::to_string(n_epochs)}), n_ranks, number,
-        [&] { return fs::exists(scratch_ / "run/prepared.h5"); }, Target::one_rank);
+        scratch_.path(), arguments("run", {"autoencoder.epochs=" + std::to_string(n_epochs)}),
+        n_ranks, number, [&] { return fs::exists(scratch_ / "run/prepared.h5"); },
+        Target::one_rank);
   }
   /// The words of a shell for the program's run with this output.
   static std::string shell_words(const std::string& output) {
@@ -64,8 +64,7 @@ TEST_F(Signals, RunGoesOnWhereTheReaderOfItsOutputIsGone) {
 }
 
 TEST_F(Signals, LimitOnTheSizeOfFilesIsToldAsAFullDisk) {
-  const Outcome outcome =
-      run_by_shell(scratch_.path(), "ulimit -f 20; exec " + shell_words("run"));
+  const Outcome outcome = run_by_shell(scratch_.path(), "ulimit -f 20; exec " + shell_words("run"));
 
   EXPECT_EQ(outcome.exit_code, 2);
   EXPECT_EQ(outcome.n_error_lines(), 1) << outcome.error;

@@ -90,8 +90,8 @@ TEST_F(BlockChecksums, SeeAFileCutShortOrContinued) {
 TEST_F(BlockChecksums, LetPartsBeReadWhoseBlocksAreWhole) {
   constexpr std::int64_t n = 100'000;
   write(n);
-  const std::int64_t last_value = static_cast<std::int64_t>(fs::file_size(path())) -
-                                  bytes_of_checksums(0) - 1000;
+  const std::int64_t last_value =
+      static_cast<std::int64_t>(fs::file_size(path())) - bytes_of_checksums(0) - 1000;
   const auto read_rows = [&](std::int64_t first, std::int64_t n_rows) {
     const h5::File file = h5::open_checked(path());
     std::vector<float> values(static_cast<std::size_t>(n_rows));

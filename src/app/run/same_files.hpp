@@ -4,9 +4,9 @@
 
 #include "comm/comm.hpp"
 
-/// Ranks may find different files under one path, where each machine has a copy of its own, of which
-/// one is stale. These throw an InputError on all ranks then, naming the rank, its machine and the
-/// file. All are collective.
+/// Ranks may find different files under one path, where each machine has a copy of its own, of
+/// which one is stale. These throw an InputError on all ranks then, naming the rank, its machine
+/// and the file. All are collective.
 namespace stamarker {
 
 /// Every rank reads the input that rank 0 reads: by number and sizes of its files and their
