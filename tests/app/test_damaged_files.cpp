@@ -3,6 +3,7 @@
 #include <functional>
 #include <random>
 
+#include "app/config/config.hpp"
 #include "app/pipeline_fixture.hpp"
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
@@ -32,7 +33,19 @@ class Bytes {
   std::string bytes_;
 };
 
-std::string bytes_of_prepared(const std::string& path) {
+/// What the readers expect of a run's files.
+struct Expected {
+  explicit Expected(const fs::path& run)
+      : config(parse_config(read_text(run / "config.resolved.yaml"), "config").config) {
+    const PreparedData data = read_prepared(run / "prepared.h5");
+    n_spots = data.n_spots();
+    n_genes = data.n_genes();
+  }
+  Config config;
+  int n_spots = 0, n_genes = 0;
+};
+
+std::string bytes_of_prepared(const std::string& path, const Expected& /*expected*/) {
   const PreparedData data = read_prepared(path);
   Bytes bytes;
   bytes << data.kept_spots << data.selected_genes << data.statistics.means
@@ -45,20 +58,24 @@ std::string bytes_of_prepared(const std::string& path) {
   return bytes.text();
 }
 
-std::string bytes_of_model(const std::string& path) {
-  const ModelFile model = read_model(path);
+std::string bytes_of_model(const std::string& path, const Expected& expected) {
+  const AutoencoderOptions& options = expected.config.autoencoder;
+  const ParameterLayout layout{expected.n_genes, options.n_hidden, options.n_latent,
+                               options.tied_update};
+  const TrainerState state = read_model_state(path, layout);
   Bytes bytes;
-  bytes << model.state.epoch << model.state.parameters << model.state.moments << model.state.loss
-        << model.state.gradient_norm << model.embedding;
+  bytes << state.epoch << state.parameters << state.moments << state.loss << state.gradient_norm
+        << read_model_embedding(path, expected.n_spots, options.n_latent);
   return bytes.text();
 }
 
-std::string bytes_of_labels(const std::string& path) {
-  return (Bytes() << read_labels(path)).text();
+std::string bytes_of_labels(const std::string& path, const Expected& expected) {
+  return (Bytes() << read_labels(path, expected.config.models, expected.n_spots)).text();
 }
 
-std::string bytes_of_consensus(const std::string& path) {
-  const ConsensusFile file = read_consensus(path);
+std::string bytes_of_consensus(const std::string& path, const Expected& expected) {
+  const ConsensusFile file =
+      read_consensus(path, expected.n_spots, expected.config.autoencoder.n_latent);
   Bytes bytes;
   bytes << file.consensus.domain << file.consensus.n_domains
         << static_cast<double>(file.consensus.n_tuples) << file.consensus.joined_share
@@ -67,16 +84,20 @@ std::string bytes_of_consensus(const std::string& path) {
   return bytes.text();
 }
 
-std::string bytes_of_classifier(const std::string& path) {
-  const Classifier classifier = read_classifier(path);
+std::string bytes_of_classifier(const std::string& path, const Expected& expected) {
+  const Classifier classifier =
+      read_classifier(path, classifier_widths(expected.config.autoencoder.n_latent,
+                                              expected.config.classifier, expected.config.domains));
   Bytes bytes;
   bytes << classifier.widths << classifier.parameters << classifier.loss
         << classifier.held_out_accuracy << classifier.training_accuracy << classifier.confusion;
   return bytes.text();
 }
 
-std::string bytes_of_tile(const std::string& path) {
-  const TileSaliency tile = read_tile_saliency(path, /*with_saliency=*/true);
+std::string bytes_of_tile(const std::string& path, const Expected& expected) {
+  const TileSaliency tile = read_tile_saliency(
+      path, {expected.n_spots, expected.n_genes, expected.config.models, expected.config.domains},
+      /*with_saliency=*/true);
   Bytes bytes;
   bytes << tile.spots << tile.domains << tile.squares << tile.model_squares << tile.saliency;
   return bytes.text();
@@ -85,7 +106,7 @@ std::string bytes_of_tile(const std::string& path) {
 /// A kind of stage file, how it is read, and the stage that reads it.
 struct Kind {
   std::string file;
-  std::function<std::string(const std::string&)> read;
+  std::function<std::string(const std::string&, const Expected&)> read;
   std::string next_stage;
 };
 const Kind kinds[] = {{"prepared.h5", bytes_of_prepared, "train"},
@@ -97,16 +118,18 @@ const Kind kinds[] = {{"prepared.h5", bytes_of_prepared, "train"},
 
 TEST_F(Pipeline, StageFilesWithAFlippedBitAreRefusedOrReadAsTheyWere) {
   ASSERT_EQ(run("run", {"saliency.write=true"}).exit_code, 0);
+  const Expected expected(scratch_ / "run");
   std::mt19937_64 random(18);
   for (const Kind& kind : kinds) {
     const fs::path path = scratch_ / "run" / kind.file;
-    const std::string whole = kind.read(path);
+    const std::string whole = kind.read(path, expected);
     int n_refused = 0;
     for (int k = 0; k < 60; ++k) {
       const auto offset = static_cast<std::int64_t>(random() % fs::file_size(path));
       flip_bit(path, offset);
       try {
-        EXPECT_TRUE(kind.read(path) == whole) << kind.file << " with byte " << offset << " changed";
+        EXPECT_TRUE(kind.read(path, expected) == whole)
+            << kind.file << " with byte " << offset << " changed";
       } catch (const InputError& error) {
         ++n_refused;
         EXPECT_THAT(error.what(), HasSubstr(path.string() + " is damaged ("));
@@ -115,7 +138,7 @@ TEST_F(Pipeline, StageFilesWithAFlippedBitAreRefusedOrReadAsTheyWere) {
       flip_bit(path, offset);
     }
     EXPECT_GT(n_refused, 50) << kind.file;
-    EXPECT_TRUE(kind.read(path) == whole);
+    EXPECT_TRUE(kind.read(path, expected) == whole);
   }
 }
 

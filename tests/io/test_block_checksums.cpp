@@ -95,7 +95,8 @@ TEST_F(BlockChecksums, LetPartsBeReadWhoseBlocksAreWhole) {
   const auto read_rows = [&](std::int64_t first, std::int64_t n_rows) {
     const h5::File file = h5::open_checked(path());
     std::vector<float> values(static_cast<std::size_t>(n_rows));
-    h5::read_rows(file, "group/values", first, n_rows, h5::native_type<float>(), values.data());
+    h5::read_rows(file, "group/values", {n}, first, n_rows, h5::native_type<float>(),
+                  values.data());
     return values;
   };
   for (const std::int64_t first : {0, 1, 16'000, 20'001, 99'990})

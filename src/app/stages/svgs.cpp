@@ -73,8 +73,7 @@ RunRecord make_record(const RunContext& run, const PreparedData& data, const Con
       run.config.autoencoder.n_latent, run.config.classifier, found.consensus.n_domains);
   record.config = to_yaml_of_result(run.config);
   for (int m = 0; m < run.config.models; ++m) {
-    losses.push_back(
-        read_model_losses(run.directory.model(m), run.config.autoencoder.epochs));
+    losses.push_back(read_model_losses(run.directory.model(m), run.config.autoencoder.epochs));
     for (const double loss : losses.back()) record.losses.push_back(static_cast<float>(loss));
     const Classifier classifier = read_classifier(run.directory.classifier(m), widths);
     record.held_out_accuracy.push_back(classifier.held_out_accuracy);

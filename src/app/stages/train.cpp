@@ -17,8 +17,7 @@ void report_losses(RunContext& run) {
     double first = 0, last = 0, lowest = INFINITY, highest = -INFINITY;
     std::vector<std::vector<double>> losses;
     for (int m = 0; m < run.config.models; ++m) {
-      losses.push_back(
-          read_model_losses(run.directory.model(m), run.config.autoencoder.epochs));
+      losses.push_back(read_model_losses(run.directory.model(m), run.config.autoencoder.epochs));
       const std::vector<double>& loss = losses.back();
       if (loss.empty()) return;
       first += loss.front() / run.config.models;
