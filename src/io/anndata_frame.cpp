@@ -131,7 +131,7 @@ std::optional<std::int64_t> length_of_column(hid_t frame, const std::string& nam
   const auto length_of = [](hid_t where, const std::string& values) -> std::optional<std::int64_t> {
     const std::vector<std::int64_t> shape = h5::shape_of(where, values);
     if (shape.size() != 1) return std::nullopt;
-    return shape[0];
+    return h5::length_of(where, values);
   };
   if (!h5::is_group(frame, name)) return length_of(frame, name);
   const h5::Group group = h5::open_group(frame, name);

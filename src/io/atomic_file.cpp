@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -183,6 +184,20 @@ void call_together(const Comm& comm, const std::string& path, const std::functio
   comm.agree(failure);
 }
 
+/// Throws InputError where this process can take no more address space. Open MPI's MPI-IO crashes
+/// then, or leaves the other ranks waiting.
+void expect_address_space(const std::string& path) {
+  constexpr std::size_t bytes = std::size_t{64} << 20;
+  void* const taken =
+      mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (taken == MAP_FAILED)
+    throw InputError(
+        fmt::format("no memory left writing {} (64 MB of address space on every rank; "
+                    "raise its limit or use fewer ranks)",
+                    path));
+  munmap(taken, bytes);
+}
+
 /// Each rank opens what rank 0 has made by MPI-IO and writes its rows.
 void write_on_all(const Comm& comm, const std::string& path,
                   const std::function<void(hid_t file)>& write) {
@@ -191,6 +206,7 @@ void write_on_all(const Comm& comm, const std::string& path,
         path,
         [](const char* partial, hid_t access) { return H5Fopen(partial, H5F_ACC_RDWR, access); },
         write);
+  comm.together([&] { expect_address_space(path); });
   std::optional<File> file;
   call_together(comm, path, [&] {
     const Properties access{H5Pcreate(H5P_FILE_ACCESS)};

@@ -272,7 +272,7 @@ TEST_F(Pipeline, DamagedSaliencyOfOneRankIsOneLineOnAll) {
   };
 
   change([](hid_t file) { h5::write(file, "saliency", std::vector<float>(7)); });
-  expect_refused("holds 7 values of saliency");
+  expect_refused("saliency has the shape 7, expected is 300 x 100");
   change([](hid_t) {});
   expect_refused("saliency");
 }

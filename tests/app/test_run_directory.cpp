@@ -149,12 +149,14 @@ TEST(FilesWrittenInPlace, KeepWhatTheLogHeldAndItsLines) {
     Log log(true);
     log.file_only("early");
     log.open((scratch / "run.log").string());
-    log.file_only("one\ntwo");
+    log.lines("one\ntwo");
+    log.file_only("three\nfour");
   }
 
   const std::string text = read_text(scratch / "run.log");
   EXPECT_THAT(text, ::testing::MatchesRegex("of the run before\n([-0-9]+ [:0-9]+  early\n)"
-                                            "([-0-9]+ [:0-9]+  one\n)([-0-9]+ [:0-9]+  two\n)"));
+                                            "([-0-9]+ [:0-9]+  one\n)([-0-9]+ [:0-9]+  two\n)"
+                                            "([-0-9]+ [:0-9]+  three.x0afour\n)"));
 }
 
 TEST(FilesWrittenAtomically, ReplaceALinkInTheirPlaceAndLeaveItsTarget) {

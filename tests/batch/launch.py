@@ -1,4 +1,5 @@
 """How scripts/slurm/run.bash starts a run, passes signals on and queues the job anew; no Slurm is needed."""
+import argparse
 import os
 import pathlib
 import subprocess
@@ -37,6 +38,7 @@ def expect_job(found, code, lines):
 
 
 def main():
+    argparse.ArgumentParser(description=__doc__).parse_args()
     requeued = ["out of time: asking the run to save", "saved; job 7 goes on from the queue", "scontrol requeue 7"]
     expect_job(job('echo "$@, kill on bad exit: $SLURM_KILL_BAD_EXIT"'), 0, ["stamarker run, kill on bad exit: 1"])
     saves = "trap 'exit 75' USR1; kill -USR1 $PPID; while :; do sleep 0.05; done"

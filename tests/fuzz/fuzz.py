@@ -202,7 +202,7 @@ class Cases:
 
 
 def options_of(arguments):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="tests/fuzz/run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     root = pathlib.Path(__file__).parents[2]
     parser.add_argument("--program", default=root / "build/release/stamarker", type=lambda path: pathlib.Path(path).resolve())
     parser.add_argument("--cases", type=int, default=300, help="numbers 0 .. CASES - 1, or from --first on")

@@ -171,11 +171,8 @@ def write_runs(folder: pathlib.Path, start):
     for name in ("clusters.h5", "consensus.h5", "classifiers", "saliency", "result.h5ad", "svgs.tsv"):
         path = halfway / "run" / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    second = halfway / "run/models/model_001.h5"
-    whole = second.read_bytes()
-    with h5py.File(second, "r+") as file:
-        del file["embedding"]
-        file["embedding"] = "none"
+    in_the_way = halfway / "run/clusters/model_001.h5"
+    in_the_way.mkdir(parents=True)
     start(halfway, ["cluster", "config.yaml"], expected=2)
-    second.write_bytes(whole)
+    in_the_way.rmdir()
     assert (halfway / "run/clusters/model_000.h5").exists()
