@@ -171,8 +171,8 @@ def write_runs(folder: pathlib.Path, start):
     for name in ("clusters.h5", "consensus.h5", "classifiers", "saliency", "result.h5ad", "svgs.tsv"):
         path = halfway / "run" / name
         shutil.rmtree(path) if path.is_dir() else path.unlink()
-    in_the_way = halfway / "run/clusters/model_001.h5"
-    in_the_way.mkdir(parents=True)
+    in_the_way = halfway / "run/clusters/model_001.h5.partial"
+    (in_the_way / "folder").mkdir(parents=True)
     start(halfway, ["cluster", "config.yaml"], expected=2)
-    in_the_way.rmdir()
+    shutil.rmtree(in_the_way)
     assert (halfway / "run/clusters/model_000.h5").exists()
