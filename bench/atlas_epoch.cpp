@@ -1,7 +1,7 @@
 // One full-batch epoch of a section of a million spots, in tiles: memory, cost, gradient.
 //   build/release/bench/atlas_epoch [n_spots [density]]       1000000 spots, density 0.05, 3000
 //   genes
-// Prints what the section and the epoch take, the processor time per spot against that at 25,000
+// Prints what the section and the epoch take, the CPU time per spot against that at 25,000
 // spots, and how far the gradient is from that of another tiling. Exit code 1 when it is too far.
 #include <fmt/core.h>
 #include <sys/resource.h>
@@ -63,9 +63,8 @@ Epoch train(const PreparedData& data, int n_tiles, int n_times) {
     fastest = std::fmin(fastest, usage().seconds - before);
   }
   const double per_spot = 1e6 * fastest / data.n_spots();
-  fmt::print(
-      "  {} tiles: {:.2f} s of processor time an epoch, {:.2f} us a spot, {:.2f} GB at most\n",
-      n_tiles, fastest, per_spot, usage().peak_gb);
+  fmt::print("  {} tiles: {:.2f} s of CPU time an epoch, {:.2f} us a spot, {:.2f} GB at most\n",
+             n_tiles, fastest, per_spot, usage().peak_gb);
   std::fflush(stdout);
   // After one step from zero moments the first moment is a tenth of the gradient.
   std::vector<float> moments = trainer.state().moments;

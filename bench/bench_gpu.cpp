@@ -32,18 +32,18 @@ struct Options {
   double ceiling_mb = 256;  // of the arrays that the ceilings are measured with
 };
 
-/// Seconds of one call of work, queue drained: the median of five runs of `repeats` calls, which a
+/// Seconds of one call of work, stream drained: the median of five runs of `repeats` calls, which a
 /// GPU enqueues as one graph. The first call is not timed.
 double seconds_of(Backend& backend, int repeats, const std::function<void()>& work) {
   work();
-  const auto recording = backend.record([&] {
+  const auto recording = backend.capture([&] {
     for (int k = 0; k < repeats; ++k) work();
   });
   backend.synchronize();
   std::vector<double> seconds;
   for (int run = 0; run < 5; ++run) {
     const auto start = std::chrono::steady_clock::now();
-    recording->replay();
+    recording->launch();
     backend.synchronize();
     seconds.push_back(
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / repeats);
@@ -149,15 +149,15 @@ struct Work {
   std::function<void()> run;
 };
 
-/// Counted by hand. N spots, E edges, n entries of X; a drawn step computes J rows of the decoder
-/// and K of the encoder instead of N (kernels/cpu/drawn_rows.hpp).
+/// Counted by hand. N spots, E edges, n entries of X; a sampled step computes J rows of the decoder
+/// and K of the encoder instead of N (kernels/cpu/sampled_rows.hpp).
 std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded) {
   Backend& b = on.backend;
   const StepView& s = on.step;
   const double n_spots = s.y.n_rows, h = s.y.n_cols, l = s.z.n_cols, g = s.tile.x.n_cols;
   const double entries = static_cast<double>(s.tile.x.column.size);
   const double edges = s.single_source ? 0 : static_cast<double>(on.tile.n_edges());  // attended
-  const double j = n_decoded, k = n_encoded;  // N of both where nothing is drawn
+  const double j = n_decoded, k = n_encoded;  // N of both where nothing is sampled
   const bool is_dense = s.tile.x_dense.data != nullptr;
   const bool is_joint = s.gradient.is_joint();
   const double elements = is_dense ? n_spots * g : entries, passes = is_joint ? 1 : 2;
@@ -241,7 +241,7 @@ void check_cost_model(StepCase& on, const Options& options) {
   const SparseView& x = as_chosen.x;
   Buffer<float> dense(on.backend, StepCase::area(x.n_rows, x.n_cols));
   on.backend.to_dense(x, dense.matrix(x.n_rows, x.n_cols));
-  const auto library = make_backend(options.device, {.sparse_products = SparseProductsBy::library});
+  const auto library = make_backend(options.device, {.spmm_by = SpmmBy::library});
   const auto x_layout = library->layout_of(x),
              xt_layout = library->layout_of(as_chosen.x_transposed);
   library->synchronize();
@@ -292,11 +292,11 @@ void bench_epochs(const PreparedData& data, const Options& options, const Profil
   how.attention = profile.attention;
   TileReduction alone;
   for (const int n_models : options.models) {
-    std::vector<std::unique_ptr<Backend>> queues;
+    std::vector<std::unique_ptr<Backend>> streams;
     std::vector<std::unique_ptr<Trainer>> trainers;
     for (int m = 0; m < n_models; ++m) {
-      queues.push_back(make_backend(options.device, {.precision = options.precision}));
-      trainers.push_back(std::make_unique<Trainer>(*queues.back(), section, how, 0, m, alone));
+      streams.push_back(make_backend(options.device, {.precision = options.precision}));
+      trainers.push_back(std::make_unique<Trainer>(*streams.back(), section, how, 0, m, alone));
     }
     const auto advance = [&](int n_epochs) {
       for (int t = 0; t < n_epochs; ++t)
@@ -345,7 +345,7 @@ void bench_section(Backend& backend, const PreparedData& data, const Options& op
 int run(int argc, char** argv) {
   Options options;
   CLI::App app(
-      "Times every operation of a training step, alone and queued as the program queues it, and\n"
+      "Times every operation of a training step, alone and queued as the program streams it, and\n"
       "compares with what the device reaches on large arrays: bytes and operations are counted by\n"
       "hand, 'of its bound' is the time that the nearer ceiling allows over the time taken.\n"
       "Checks the choice between X by its entries, by our kernel or the library's, and dense X, "

@@ -1,8 +1,8 @@
 // Every operation of a training epoch: time, GFLOP/s and GB/s, and what share that is of this
-// machine's peak (the larger of the shares of its multiply-adds and of its memory bandwidth).
+// machine's peak (the larger of the shares of its FMAs and of its memory bandwidth).
 //   build/release/bench/bench_operations --benchmark_filter='full.*25641'
-// Times are processor times of all threads, so rates are those of a core; OMP_NUM_THREADS=1 for
-// comparisons. Where arrays fit the last cache, a share of memory bandwidth may exceed 1.
+// Times are CPU times of all threads, so rates are those of a core; OMP_NUM_THREADS=1 for
+// comparisons. Where arrays fit the LLC, a share of memory bandwidth may exceed 1.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 #include "data/spatial_order.hpp"
 #include "kernels/buffer.hpp"
 #include "kernels/cpu/blocks.hpp"
-#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/gemm.hpp"
 #include "kernels/cpu/rows.hpp"
 #include "machine.hpp"
 #include "model/step_memory.hpp"
@@ -77,8 +77,8 @@ struct Chain {
   StepView step;
 };
 
-/// Sizes that the counts below are made of. Of profile `reference`, see drawn_rows.hpp: J rows are
-/// decoded and K encoded.
+/// Sizes that the counts below are made of. Of profile `reference`, see sampled_rows.hpp: J rows
+/// are decoded and K encoded.
 struct Sizes {
   explicit Sizes(const Chain& chain) {
     const SparseView& x = chain.step.tile.x;
@@ -294,7 +294,7 @@ void register_all() {
 int main(int argc, char** argv) {
   using stamarker::bench::machine;
   benchmark::Initialize(&argc, argv);
-  benchmark::AddCustomContext("GFLOP/s of a core, multiply-adds",
+  benchmark::AddCustomContext("GFLOP/s of a core, FMA",
                               std::to_string(machine().fused_flops / 1e9));
   benchmark::AddCustomContext("GFLOP/s of a core, dense product",
                               std::to_string(machine().product_flops / 1e9));

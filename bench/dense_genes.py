@@ -3,8 +3,8 @@
   build/venv/bin/python bench/dense_genes.py run/prepared.h5 ...
 
 Counts, for each prepared section, the entries of genes that are non-zero in at least half of the
-spots. By its entries a gene costs as many multiply-adds as it has entries, densely as many as there
-are spots; --sparse and --dense are the shares of the machine's multiply-adds that these two reach
+spots. By its entries a gene costs as many FMAs as it has entries, densely as many as there
+are spots; --sparse and --dense are the shares of the machine's FMAs that these two reach
 (docs/performance.md). Packing, gathering and a second pass over the result are not counted.
 """
 import argparse

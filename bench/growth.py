@@ -3,7 +3,7 @@
 
   bench/growth.py --sizes 4000 25641 100000 1000000 --densities 0.1 --json growth.json
 
-The number of tiles is that of compute.tiles: auto. Times are processor times, the medians of --turns
+The number of tiles is that of compute.tiles: auto. Times are CPU times, the medians of --turns
 rounds over all sizes, for the speed of a machine drifts within minutes.
 """
 import argparse

@@ -5,7 +5,7 @@
 #include <ctime>
 #include <vector>
 
-#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/gemm.hpp"
 #include "kernels/cpu/instruction_sets.hpp"
 
 namespace stamarker::bench {

@@ -33,10 +33,10 @@ def provenance():
 def operations(read):
     context = read["context"]
     machine = [f"{name} {float(context[name]):.0f}" for name in
-               ("GFLOP/s of a core, multiply-adds", "GFLOP/s of a core, dense product",
+               ("GFLOP/s of a core, FMA", "GFLOP/s of a core, dense product",
                 "GB/s of a core")]
     lines = ["Measured peaks: " + "; ".join(machine) + ".", "",
-             "| section, profile | operation | ms | GFLOP/s | of multiply-adds | GB/s | of memory |",
+             "| section, profile | operation | ms | GFLOP/s | of FMA peak | GB/s | of memory |",
              "|---|---|---|---|---|---|---|"]
     for run in read["benchmarks"]:
         profile, spots, operation = run["name"].split("/")[:3]
@@ -47,7 +47,7 @@ def operations(read):
 
 
 def ratios(read):
-    lines = ["| case | spots | unit | ours, s | peer, s | ratio of processor time | of wall time | "
+    lines = ["| case | spots | unit | ours, s | peer, s | ratio of CPU time | of wall time | "
              "of peak memory |", "|---|---|---|---|---|---|---|---|"]
     for r in read:
         lines.append(f"| {r['case']} | {r['spots']} | {r['unit']} | {r['ours']['cpu_seconds']:.4g} | "
@@ -64,7 +64,7 @@ def prepare(read):
     ours, peer = read["ours"], read["peer"]
     lines = [f"{read['spots']} spots x {read['genes']} genes, {read['threads']} threads, medians of {read['turns']}.", "",
              "| | ours | scanpy | ratio | scanpy without reading | ratio |", "|---|---|---|---|---|---|"]
-    for name, key in (("wall time, s", "seconds"), ("processor time, s", "cpu_seconds")):
+    for name, key in (("wall time, s", "seconds"), ("CPU time, s", "cpu_seconds")):
         steps = peer[f"steps_{key}"]
         lines.append(f"| {name} | {ours[key]:.2f} | {peer[key]:.2f} | {peer[key] / ours[key]:.1f} | {steps:.2f} | "
                      f"{steps / ours[key]:.1f} |")

@@ -4,7 +4,7 @@
 
 A log-normalised CSR matrix with 5 % non-zeros is written contiguous, and in chunks of several lengths without
 compression, with gzip and with shuffle and gzip; then read whole and, in anndata's backed mode, in 200 runs of 100
-spots. An embedding of 30 columns likewise, by h5py. Medians of --repeats; times are processor time and depend little on
+spots. An embedding of 30 columns likewise, by h5py. Medians of --repeats; times are CPU time and depend little on
 what else the machine does. The tables of docs/files.md.
 """
 import argparse

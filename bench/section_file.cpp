@@ -29,19 +29,20 @@ void write_weights(hid_t file, int n_genes) {
   h5::write(file, "weights/a_dst", std::vector<float>(a_src + n_hidden, flat.end()));
 }
 
-/// The source that each spot draws in each of the first epochs, as Backend::sample_neighbors does.
+/// The source that each spot samples in each of the first epochs, as Backend::sample_neighbors
+/// does.
 void write_draws(hid_t file, const SpatialGraph& graph) {
   const RandomKey key{0, 0, Purpose::neighbor};
-  std::vector<std::int32_t> draws;
+  std::vector<std::int32_t> samples;
   for (int epoch = 0; epoch < n_checked; ++epoch) {
     for (int i = 0; i < graph.n_spots(); ++i) {
       const auto degree = static_cast<std::uint32_t>(graph.row_start[i + 1] - graph.row_start[i]);
       const std::uint32_t word =
           random_words(key, static_cast<std::uint32_t>(epoch), static_cast<std::uint64_t>(i))[0];
-      draws.push_back(graph.source[graph.row_start[i] + below(word, degree)]);
+      samples.push_back(graph.source[graph.row_start[i] + below(word, degree)]);
     }
   }
-  h5::write(file, "reference/draws", std::span<const std::int32_t>(draws),
+  h5::write(file, "reference/samples", std::span<const std::int32_t>(samples),
             {n_checked, graph.n_spots()});
 }
 

@@ -9,7 +9,7 @@ namespace stamarker::bench {
 ///
 ///   expression/{row_start, column, value, n_cols}, graph/{row_start, source}, coordinates [N, 2]
 ///   weights/{w1 [G, H], w2 [H, L], a_src, a_dst [H]}     where training starts
-///   reference/draws [n_checked, N]             sources drawn in the first epochs
+///   reference/samples [n_checked, N]             sources sampled in the first epochs
 ///   classifier/embedding [N, L], domain [N]     normal clusters that overlap, and which is which
 ///   consensus/labels [M, N], n_domains          M partitions that differ at their borders
 inline constexpr int n_hidden = 512, n_latent = 30, n_domains = 7, n_models = 20, n_checked = 3;

@@ -53,7 +53,7 @@ class Arguments {
 };
 
 struct Timing {
-  double seconds = 0, cpu_seconds = 0;  // median wall time, mean processor time of all threads
+  double seconds = 0, cpu_seconds = 0;  // median wall time, mean CPU time of all threads
 };
 
 double processor_seconds() {
@@ -104,7 +104,7 @@ std::unique_ptr<Backend> backend_of(const Arguments& arguments) {
                       {.precision = is_tf32 ? Precision::tf32 : Precision::fp32});
 }
 
-/// Models side by side, each with a queue of its own, as the program trains them. An epoch's time
+/// Models side by side, each with a stream of its own, as the program trains them. An epoch's time
 /// is that of one model. The first model's losses are reported.
 void train(const Arguments& arguments) {
   const int n_epochs = arguments.count("--epochs", 20), n_trained = arguments.count("--models", 1);
@@ -122,12 +122,12 @@ void train(const Arguments& arguments) {
   TileReduction alone;
   const TrainingSection section(*backend, read_training_data(arguments.file()),
                                 arguments.count("--tiles", 1));
-  std::vector<std::unique_ptr<Backend>> queues;
+  std::vector<std::unique_ptr<Backend>> streams;
   std::vector<std::unique_ptr<Trainer>> trainers;
   for (int m = 0; m < n_trained; ++m) {
-    queues.push_back(backend_of(arguments));
+    streams.push_back(backend_of(arguments));
     trainers.push_back(
-        std::make_unique<Trainer>(*queues.back(), section, options, /*seed=*/0, m, alone));
+        std::make_unique<Trainer>(*streams.back(), section, options, /*seed=*/0, m, alone));
   }
   const auto advance = [&](int epochs) {
     for (const auto& trainer : trainers) trainer->enqueue(epochs);

@@ -9,10 +9,10 @@ function(stamarker_layer name)
   target_link_libraries(stamarker_${name} PUBLIC ${ARG_USES} PRIVATE stamarker_flags)
 endfunction()
 
-# stamarker_test(name SOURCES file... USES layer... [RANKS n...] [LABEL label] [TIMEOUT s] [GPU_ON_HOST])
+# stamarker_test(name SOURCES file... USES layer... [RANKS n...] [LABEL label] [TIMEOUT s] [CUDA_EMULATED])
 # Without RANKS every TEST is one entry of ctest. With RANKS the whole binary runs once for each number of ranks,
-# as NAME.np<n>, with MPI's main. GPU_ON_HOST adds NAME_on_host, whose GPU is the launcher
-# (kernels/cuda/on_host): its tests of Device::cuda are entries OnHost.*.
+# as NAME.np<n>, with MPI's main. CUDA_EMULATED adds NAME_emulated, whose GPU is emulated
+# (tests/cuda_emulation): its tests of Device::cuda are entries Emulated.*.
 # OpenMP threads that wait give their core away: tests run side by side, on more threads than cores.
 set(STM_TEST_ENVIRONMENT "OMP_WAIT_POLICY=passive")
 
@@ -27,7 +27,7 @@ function(stamarker_test_executable name sources uses)
 endfunction()
 
 function(stamarker_test name)
-  cmake_parse_arguments(ARG "GPU_ON_HOST" "TIMEOUT;LABEL" "SOURCES;USES;RANKS" ${ARGN})
+  cmake_parse_arguments(ARG "CUDA_EMULATED" "TIMEOUT;LABEL" "SOURCES;USES;RANKS" ${ARGN})
   stamarker_test_executable(${name} "${ARG_SOURCES}" "${ARG_USES}")
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
@@ -39,12 +39,12 @@ function(stamarker_test name)
     target_link_libraries(${name} PRIVATE GTest::gtest_main)
     gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
       PROPERTIES LABELS ${ARG_LABEL} TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
-    if(ARG_GPU_ON_HOST)
-      stamarker_test_executable(${name}_on_host "$<TARGET_OBJECTS:${name}>" "${ARG_USES}")
-      target_link_libraries(${name}_on_host PRIVATE GTest::gtest_main)
-      set_target_properties(${name}_on_host PROPERTIES STM_GPU_ON_HOST ON)
-      gtest_discover_tests(${name}_on_host DISCOVERY_TIMEOUT 60 TEST_PREFIX OnHost. TEST_FILTER "*/cuda*"
-        PROPERTIES LABELS on-host TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
+    if(ARG_CUDA_EMULATED)
+      stamarker_test_executable(${name}_emulated "$<TARGET_OBJECTS:${name}>" "${ARG_USES}")
+      target_link_libraries(${name}_emulated PRIVATE GTest::gtest_main)
+      set_target_properties(${name}_emulated PROPERTIES STM_CUDA_EMULATED ON)
+      gtest_discover_tests(${name}_emulated DISCOVERY_TIMEOUT 60 TEST_PREFIX Emulated. TEST_FILTER "*/cuda*"
+        PROPERTIES LABELS cuda-emulation TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${STM_TEST_ENVIRONMENT}")
     endif()
     return()
   endif()

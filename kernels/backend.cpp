@@ -5,10 +5,10 @@
 namespace stamarker {
 namespace {
 
-class CalledAgain : public Recording {
+class RepeatedCall : public CapturedGraph {
  public:
-  explicit CalledAgain(std::function<void()> enqueue) : enqueue_(std::move(enqueue)) {}
-  void replay() override { enqueue_(); }
+  explicit RepeatedCall(std::function<void()> enqueue) : enqueue_(std::move(enqueue)) {}
+  void launch() override { enqueue_(); }
 
  private:
   std::function<void()> enqueue_;
@@ -16,8 +16,8 @@ class CalledAgain : public Recording {
 
 }  // namespace
 
-std::unique_ptr<Recording> Backend::record(std::function<void()> enqueue) {
-  return std::make_unique<CalledAgain>(std::move(enqueue));
+std::unique_ptr<CapturedGraph> Backend::capture(std::function<void()> enqueue) {
+  return std::make_unique<RepeatedCall>(std::move(enqueue));
 }
 
 }  // namespace stamarker

@@ -57,8 +57,8 @@ class SparseLayout {
 struct SparseView {
   int n_rows = 0, n_cols = 0;
   DeviceSpan<const std::int64_t> row_start;  // [n_rows + 1]
-  DeviceSpan<const std::int32_t> column;     // [n_entries]
-  DeviceSpan<const float> value;             // [n_entries]
+  DeviceSpan<const std::int32_t> column;     // [nnz]
+  DeviceSpan<const float> value;             // [nnz]
   const SparseLayout* layout = nullptr;      // of layout_of(), or none
 };
 
@@ -82,7 +82,7 @@ struct TileView {
   SparseView x;             // [n_spots, G]
   SparseView x_transposed;  // [G, n_spots] where the backend wants it, else empty
   ConstMatrix x_dense;      // [n_spots, G] where the backend wants it, else empty
-  DeviceSpan<const std::int32_t> spot;  // [n_spots], index in the section, for random draws
+  DeviceSpan<const std::int32_t> spot;  // [n_spots], index in the section, for random samples
 };
 
 struct WeightsView {
@@ -139,11 +139,11 @@ struct AdamOptions {
   float clip_norm = 0;  // 0: none; else all gradients times min(1, clip_norm / (norm + 1e-6))
 };
 
-/// Work that a backend has learnt and enqueues again as a whole; see Backend::record().
-class Recording {
+/// Operations that a backend enqueues again as a whole; see Backend::capture().
+class CapturedGraph {
  public:
-  virtual ~Recording() = default;
-  virtual void replay() = 0;
+  virtual ~CapturedGraph() = default;
+  virtual void launch() = 0;
 };
 
 /// Layers of an MLP in one flat buffer: for each layer weight [out, in], then bias [out].
@@ -161,15 +161,15 @@ struct MlpTraining {
   int step_size = 1;
   float gamma = 1;
   bool balanced = true;
-  RandomKey key;  // of the draws: word 0 of index b of step t chooses the class of the b-th spot of
-                  // batch t, word 1 the spot within it (balanced); word 0 the spot (otherwise)
+  RandomKey key;  // of the samples: word 0 of index b of step t chooses the class of the b-th spot
+                  // of batch t, word 1 the spot within it (balanced); word 0 the spot (otherwise)
 };
 
-/// One queue of work, the memory it works on, and every operation the models need. An operation
+/// One stream, the memory it works on, and every operation the models need. An operation
 /// ends where the next one reads rows of other spots than its own. Operations only enqueue; results
-/// exist after synchronize(). The same call on the same input gives the same bits, whatever the
-/// threads. Several backends of one device read each other's memory, once its owner's queue was
-/// waited for.
+/// exist after synchronize(). The same call on the same input is bitwise reproducible on any
+/// number of threads. Several backends of one device read each other's memory, once its owner's
+/// stream was synchronized.
 class Backend {
  public:
   struct Free {
@@ -198,12 +198,12 @@ class Backend {
   /// Bytes still free on a device with memory of its own; nothing where that is the host's.
   virtual std::optional<std::size_t> free_bytes() const { return {}; }
 
-  /// Learns what `enqueue` enqueues, without running it; replay() then enqueues the same again.
+  /// Captures what `enqueue` enqueues, without running it; launch() then enqueues it again.
   /// `enqueue` calls operations and clear() only, with the same arguments whenever it is called,
-  /// and has been called once before. Here every replay simply calls it.
-  virtual std::unique_ptr<Recording> record(std::function<void()> enqueue);
+  /// and has been called once before. Here every launch() simply calls it.
+  virtual std::unique_ptr<CapturedGraph> capture(std::function<void()> enqueue);
 
-  /// Whether products with X are to be fast by all of its elements instead of its entries, and
+  /// Whether GEMM with a dense X is faster than SpMM with its nonzeros, and
   /// there is memory for that.
   virtual bool wants_dense(const SparseView& x) const {
     (void)x;
@@ -299,8 +299,8 @@ class Backend {
                          DeviceSpan<double> loss) = 0;
 
   /// d_z = gradient of sum_i max_c logit_c(z_i).  z, d_z: [n, L].
-  virtual void mlp_winner_gradient(const MlpView& mlp, DeviceSpan<const float> parameters,
-                                   ConstMatrix z, Matrix d_z) = 0;
+  virtual void mlp_max_logit_gradient(const MlpView& mlp, DeviceSpan<const float> parameters,
+                                      ConstMatrix z, Matrix d_z) = 0;
 
   /// relu(dY W1^T) for the rows of d_y, into out [n, G].
   virtual void input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) = 0;
@@ -317,13 +317,13 @@ bool is_built_for(Device device);
 /// Why available_devices() lacks the device, and what to do, on one line; empty when it has it.
 std::string why_missing(Device device);
 
-/// By what a GPU multiplies X by its entries: what the cost model takes for the faster, or always
-/// the same (for tests and benchmarks).
-enum class SparseProductsBy { fastest, kernel, library };
+/// Which SpMM a GPU takes: the one that the cost model finds faster, or always the same one (for
+/// tests and benchmarks).
+enum class SpmmBy { fastest, kernel, library };
 
 struct BackendOptions {
   Precision precision = Precision::fp32;
-  SparseProductsBy sparse_products = SparseProductsBy::fastest;
+  SpmmBy spmm_by = SpmmBy::fastest;
   int local_rank = 0;  // among the ranks of this machine: GPU number local_rank modulo their number
 };
 /// Throws InputError where the device is not to be had, saying how to get it.

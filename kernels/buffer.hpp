@@ -19,7 +19,7 @@ class Buffer {
   }
   void clear() { memory_.get_deleter().owner->clear(memory_.get(), size_ * sizeof(T)); }
   std::vector<T> to_host() const { return to_host(0, size_); }
-  /// n elements from `first` on; waits for the queue of the owner, then copies.
+  /// n elements from `first` on; waits for the stream of the owner, then copies.
   std::vector<T> to_host(std::size_t first, std::size_t n) const {
     std::vector<T> host(n);
     Backend& on = *memory_.get_deleter().owner;

@@ -23,8 +23,8 @@ class DeviceGroup {
 /// Whether this rank can join groups with this backend: a CUDA device, and NCCL is on the machine.
 bool can_join_groups(const Backend& backend);
 DeviceGroup::Id new_group_id();
-/// Collective over the ranks of the group. `queue` outlives it.
-std::unique_ptr<DeviceGroup> join_group(Backend& queue, const DeviceGroup::Id& id, int rank,
+/// Collective over the ranks of the group. `stream` outlives it.
+std::unique_ptr<DeviceGroup> join_group(Backend& stream, const DeviceGroup::Id& id, int rank,
                                         int n_ranks);
 
 }  // namespace stamarker

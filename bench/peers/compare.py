@@ -3,7 +3,7 @@
   bench/peers/compare.py --sizes 4226 --cases train-full classify-full --json ratios.json
   bench/peers/compare.py --sizes 4226 25641 --cases train-full --device cuda --models 20 --precision tf32
 
-A ratio is the peer's median over ours. `cpu` is processor time of all threads: it depends less on
+A ratio is the peer's median over ours. `cpu` is CPU time of all threads: it depends less on
 what else the machine does than wall time. `memory` is the peak of the whole process, on a GPU that
 of the device. With --models ours trains that many side by side; an epoch is one model's.
 Start it by scripts/bench, or with any Python; the peers run in that of bench/peers/make-venv.

@@ -3,7 +3,7 @@
 
   bench/peers/compare_mclust.py [--sizes 4000 25000] [--turns 5] [--build build/release]
 
-Prints the processor time of one start of each, the ratio of the medians, and the best
+Prints the CPU time of one start of each, the ratio of the medians, and the best
 log-likelihoods. Both have one thread. R comes from Debian's r-base-core and r-cran-mclust.
 """
 import argparse

@@ -13,7 +13,7 @@ def with_threads(threads):
 
 
 def measured(command, threads):
-    """Runs a command with so many threads; what it wrote, and wall time, processor time and peak memory of its process."""
+    """Runs a command with so many threads; what it wrote, and wall time, CPU time and peak memory of its process."""
     start = time.perf_counter()
     process = subprocess.Popen([str(word) for word in command], env=with_threads(threads),
                                stdout=subprocess.PIPE, text=True)

@@ -2,7 +2,7 @@
 
 A peer is a program that prints one line of JSON:
   seconds         wall time of one unit of the work (an epoch, a start, a whole stage), median
-  cpu_seconds     processor time of it, all threads, mean
+  cpu_seconds     CPU time of it, all threads, mean
   peak_bytes      largest resident memory of the process
   losses, ...     whatever shows that it computed the same as ours
 """

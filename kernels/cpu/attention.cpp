@@ -5,7 +5,7 @@
 
 #include "kernels/cpu/blocks.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
-#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/gemm.hpp"
 #include "kernels/cpu/rows.hpp"
 
 namespace stamarker {
@@ -95,7 +95,7 @@ void CpuBackend::attend(const StepView& step) {
 }
 
 void CpuBackend::encode(const StepView& step) {
-  if (step.single_source) return encode_drawn(step);
+  if (step.single_source) return encode_sampled(step);
   const RightFactor w2(Transpose::no, step.weights.w2);
   for_row_blocks(step.graph.n_rows, [&](int begin, int end) {
     rows::combine(begin, end, rows_of(step), step.y.data, step.y.n_cols, rows::Then::elu,
@@ -109,7 +109,7 @@ void CpuBackend::encode(const StepView& step) {
 // dZ = alpha^T dO3 W2 = alpha^T U, and dW2 = (alpha^T dO3)^T Z = dO3^T (alpha Z).
 
 void CpuBackend::decode(const StepView& step) {
-  if (step.single_source) return decode_drawn(step);
+  if (step.single_source) return decode_sampled(step);
   const int n_latent = step.z.n_cols;
   d_o3_w2_.resize(static_cast<std::size_t>(step.tile.n_own) * n_latent);
   const Matrix u{d_o3_w2_.data(), step.tile.n_own, n_latent};
@@ -133,7 +133,7 @@ void CpuBackend::decode(const StepView& step) {
 }
 
 void CpuBackend::decoder_backward(const StepView& step) {
-  if (step.single_source) return decoder_backward_drawn(step);
+  if (step.single_source) return decoder_backward_sampled(step);
   const GraphView& graph = step.graph;
   const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
   const float* u = d_o3_w2_.data();  // of decode(), as alpha Z in d_z
@@ -149,7 +149,7 @@ void CpuBackend::decoder_backward(const StepView& step) {
 }
 
 void CpuBackend::latent_backward(const StepView& step) {
-  if (step.single_source) return latent_backward_drawn(step);
+  if (step.single_source) return latent_backward_sampled(step);
   const int n_rows = step.graph.n_rows, width = step.h1.n_cols, n_latent = step.d_z.n_cols;
   const RightFactor w2_transposed(Transpose::yes, step.weights.w2);
   for (int first = 0; first < n_rows; first += rows_in_turn) {
@@ -170,7 +170,7 @@ void CpuBackend::latent_backward(const StepView& step) {
 }
 
 void CpuBackend::encoder_backward(const StepView& step) {
-  if (step.single_source) return;  // latent_backward has left dY of the drawn rows in h1
+  if (step.single_source) return;  // latent_backward has left dY of the sampled rows in h1
   const GraphView& graph = step.graph;
   const int width = step.y.n_cols, n_rows = graph.n_rows, n_spots = step.tile.n_spots;
   for_row_blocks(n_rows, [&](int begin, int end) {

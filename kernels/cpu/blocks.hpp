@@ -4,14 +4,14 @@
 #include <vector>
 
 /// Work in blocks of fixed size: how it is cut depends on the size of the problem alone, so sums
-/// of blocks added in block order are the same bits on any number of threads.
+/// of blocks added in block order are bitwise identical on any number of threads.
 namespace stamarker {
 
 inline constexpr int rows_per_block = 256;
 /// Where several N x H arrays are worked on in turn: three blocks of 128 KB, and the rows they
-/// gather from, fit the second-level cache.
+/// gather from, fit L2.
 inline constexpr int rows_in_cache = 64;
-/// Where a product with all of these rows follows: 8 MB, which it finds in the last cache.
+/// Where a product with all of these rows follows: 8 MB, which it finds in the LLC.
 inline constexpr int rows_in_turn = 4096;
 
 /// body(begin, end) for all blocks of 0 .. n - 1, in parallel.

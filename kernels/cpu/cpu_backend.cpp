@@ -6,7 +6,7 @@
 #include <cstring>
 #include <new>
 
-#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/gemm.hpp"
 #include "kernels/cpu/instruction_sets.hpp"
 
 namespace stamarker {

@@ -3,15 +3,15 @@
 #include <vector>
 
 #include "kernels/backend.hpp"
-#include "kernels/cpu/drawn_rows.hpp"
+#include "kernels/cpu/column_blocked_csr.hpp"
 #include "kernels/cpu/rows.hpp"
-#include "kernels/cpu/sparse_blocks.hpp"
+#include "kernels/cpu/sampled_rows.hpp"
 
 namespace stamarker {
 
-/// The readable body of every operation, and the fast one: OpenMP over fixed blocks of rows, so
-/// that the number of threads changes no bit; loops for several instruction sets (rows.cpp);
-/// dense products by a BLAS (dense.hpp).
+/// The readable implementation of every operation, and the fast one: OpenMP over fixed blocks of
+/// rows, so that the number of threads changes no bit; loops for several instruction sets
+/// (rows.cpp); GEMMs by a BLAS (gemm.hpp).
 class CpuBackend : public Backend {
  public:
   void synchronize() override {}
@@ -53,8 +53,8 @@ class CpuBackend : public Backend {
   void mlp_train(const MlpView& mlp, const MlpTraining& training, ConstMatrix z,
                  DeviceSpan<const std::int32_t> label, DeviceSpan<float> parameters,
                  DeviceSpan<double> loss) override;
-  void mlp_winner_gradient(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
-                           Matrix d_z) override;
+  void mlp_max_logit_gradient(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
+                              Matrix d_z) override;
   void input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) override;
 
  private:
@@ -62,23 +62,23 @@ class CpuBackend : public Backend {
   void release(void* p) noexcept override;
 
   /// out (+)= factor A B through tiles of B, packed by the thread that uses them.
-  void multiply(const SparseBlocks& a, const Sources& b, float factor, rows::Store store,
+  void multiply(const ColumnBlockedCsr& a, const DenseOperand& b, float factor, rows::Store store,
                 Matrix out);
   /// Memory of at least n floats that survives between calls.
   float* packed(std::size_t n);
 
-  // With a single source a row, only the rows that were drawn are computed (single_source.cpp).
-  void encode_drawn(const StepView& step);
-  void decode_drawn(const StepView& step);
-  void decoder_backward_drawn(const StepView& step);
-  void latent_backward_drawn(const StepView& step);
-  void weight_gradient_drawn(const StepView& step);
+  // With a single source a row, only the rows that were sampled are computed (single_source.cpp).
+  void encode_sampled(const StepView& step);
+  void decode_sampled(const StepView& step);
+  void decoder_backward_sampled(const StepView& step);
+  void latent_backward_sampled(const StepView& step);
+  void weight_gradient_sampled(const StepView& step);
 
   Memory packed_{nullptr, Free{this}};
   std::size_t packed_size_ = 0;
-  DrawnRows drawn_;
-  SparseBlocks encoded_columns_;  // X^T of K
-  std::vector<float> d_o3_w2_;    // [n_own, L] from decode() to decoder_backward()
+  SampledRows sampled_;
+  ColumnBlockedCsr encoded_columns_;  // X^T of K
+  std::vector<float> d_o3_w2_;        // [n_own, L] from decode() to decoder_backward()
 };
 
 }  // namespace stamarker

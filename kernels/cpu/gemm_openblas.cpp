@@ -2,7 +2,7 @@
 
 #include <mutex>
 
-#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/gemm.hpp"
 #include "kernels/cpu/one_thread.hpp"
 
 namespace stamarker {

@@ -265,8 +265,8 @@ STM_VECTOR_CLONES void pack_difference(int n_rows, const float* a, float c, cons
   }
 }
 
-void sparse_times_tile(int first, int last, const BlockLists& lists, const float* tile,
-                       float factor, Store store, int n_cols, int width, float* out) {
+void spmm_tile(int first, int last, const BlockRows& lists, const float* tile, float factor,
+               Store store, int n_cols, int width, float* out) {
   with_best_vectors([=](auto lanes) __attribute__((always_inline)) {
     using V = Vector<lanes>;
     constexpr int tile_size = tile_of(lanes), n = vectors_summed, step = lanes * n;
@@ -277,8 +277,8 @@ void sparse_times_tile(int first, int last, const BlockLists& lists, const float
         for (std::int64_t e = begin; e < end; ++e) {
           const float v = lists.value[e];
           const V* from = vecs<lanes>(tile + row(lists.index[e], tile_size) + c);
-          if (lists.fetch_ahead)
-            fetch(tile + row(lists.index[e + entries_ahead], tile_size) + c, step);
+          if (lists.prefetch)
+            fetch(tile + row(lists.index[e + prefetch_distance], tile_size) + c, step);
           for (int k = 0; k < n; ++k) sum[k] += v * from[k];
         }
         float* to = out + row(i, width) + c;

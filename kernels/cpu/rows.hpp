@@ -22,7 +22,7 @@ enum class Then { nothing, elu };
 void combine(int first, int last, const Lists& lists, const float* in, int width, Then then,
              float* out);
 
-/// out_e = <a_i, b_(index_e)> for the entries of rows first .. last - 1; added to out_e if asked.
+/// out_e = <a_i, b_(index_e)> for the nonzeros of rows first .. last - 1; added to out_e if asked.
 enum class Store { overwrite, add };
 void edge_dots(int first, int last, const std::int64_t* start, const std::int32_t* index,
                const float* a, const float* b, int width, Store store, float* out);
@@ -70,20 +70,20 @@ void pack_tile(int n_rows, const std::int32_t* index, const float* in, int width
 void pack_difference(int n_rows, const float* a, float c, const float* b, int width, int first,
                      float* out);
 
-/// The lists of one block of a sparse matrix, see sparse_blocks.hpp: list i holds the entries
+/// The CSR rows of one block of columns, see column_blocked_csr.hpp: row i holds the nonzeros
 /// start[i] .. start[i + 1] - 1.
-struct BlockLists {
+struct BlockRows {
   const std::int64_t* start;
-  const std::uint16_t* index;  // entries_ahead more than there are entries
+  const std::uint16_t* index;  // prefetch_distance more than there are nonzeros
   const float* value;
-  bool fetch_ahead;  // the tile lies in the second-level cache: ask for its rows beforehand
+  bool prefetch;  // software prefetch of the tile's rows, which are in L2
 };
-inline constexpr int entries_ahead = 12;
+inline constexpr int prefetch_distance = 12;
 
-/// out_i (+)= factor sum_e value_e tile_(index_e), for lists first .. last - 1, `n_cols` <=
+/// out_i (+)= factor sum_e value_e tile_(index_e), for rows first .. last - 1, `n_cols` <=
 /// tile_width() columns written into rows `width` apart.
-void sparse_times_tile(int first, int last, const BlockLists& lists, const float* tile,
-                       float factor, Store store, int n_cols, int width, float* out);
+void spmm_tile(int first, int last, const BlockRows& lists, const float* tile, float factor,
+               Store store, int n_cols, int width, float* out);
 
 /// One Adam update of n weights; see AdamStep. The corrections are 1 / (1 - b^t).
 struct Adam {

@@ -3,11 +3,11 @@
 
 #include "kernels/cpu/blocks.hpp"
 #include "kernels/cpu/cpu_backend.hpp"
-#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/gemm.hpp"
 #include "kernels/cpu/rows.hpp"
 
-// The chain of a training step in which every spot attends to one drawn source. Arrays hold the
-// drawn rows only, see drawn_rows.hpp, in their first rows:
+// The chain of a training step in which every spot attends to one sampled source. Arrays hold the
+// sampled rows only, see sampled_rows.hpp, in their first rows:
 //   h1: elu(y_k), then dY_k, k in K      z, d_z: of j in J      h3: elu(q_j), j in J
 //   d_o3: dQ_j, j in J
 
@@ -18,31 +18,31 @@ float* row_of(Matrix m, int i) { return m.data + static_cast<std::size_t>(i) * m
 
 }  // namespace
 
-void CpuBackend::encode_drawn(const StepView& step) {
-  drawn_.assign(step.graph, step.tile.n_own);
+void CpuBackend::encode_sampled(const StepView& step) {
+  sampled_.assign(step.graph, step.tile.n_own);
   const int width = step.y.n_cols, n_latent = step.z.n_cols;
-  std::vector<float> z(static_cast<std::size_t>(drawn_.n_encoded()) * n_latent);
+  std::vector<float> z(static_cast<std::size_t>(sampled_.n_encoded()) * n_latent);
   const RightFactor w2(Transpose::no, step.weights.w2);
-  for_row_blocks(drawn_.n_encoded(), [&](int begin, int end) {
+  for_row_blocks(sampled_.n_encoded(), [&](int begin, int end) {
     for (int p = begin; p < end; ++p) {
-      const float* y = row_of(step.y, drawn_.encoded[p]);
+      const float* y = row_of(step.y, sampled_.encoded[p]);
       std::copy(y, y + width, row_of(step.h1, p));
     }
     rows::elu_in_place(static_cast<std::size_t>(end - begin) * width, row_of(step.h1, begin));
     w2.multiply(end - begin, row_of(step.h1, begin),
                 z.data() + static_cast<std::size_t>(begin) * n_latent);
   });
-  for (int p = 0; p < drawn_.n_decoded(); ++p)
-    std::copy_n(z.begin() + std::ptrdiff_t{drawn_.encoded_of[p]} * n_latent, n_latent,
+  for (int p = 0; p < sampled_.n_decoded(); ++p)
+    std::copy_n(z.begin() + std::ptrdiff_t{sampled_.encoded_of[p]} * n_latent, n_latent,
                 row_of(step.z, p));
 }
 
 // H3^T H3 over own spots is (m h)^T h, h_j = elu(q_j), m_j how many own spots drew j. m h is kept
 // for the rows in turn only.
-void CpuBackend::decode_drawn(const StepView& step) {
-  const int n = drawn_.n_decoded(), width = step.y.n_cols;
+void CpuBackend::decode_sampled(const StepView& step) {
+  const int n = sampled_.n_decoded(), width = step.y.n_cols;
   const RightFactor w2_transposed(Transpose::yes, step.weights.w2), s(Transpose::no, step.s);
-  const std::vector<std::int64_t>& own_start = drawn_.decoded_start;
+  const std::vector<std::int64_t>& own_start = sampled_.decoded_start;
   std::vector<float> kept(static_cast<std::size_t>(std::min(n, rows_in_turn)) * width);
   for (int first = 0; first < n; first += rows_in_turn) {
     const int n_in_turn = std::min(rows_in_turn, n - first);
@@ -61,7 +61,7 @@ void CpuBackend::decode_drawn(const StepView& step) {
           s.multiply(end - begin, row_of(m_h, begin - first), row_of(step.d_o3, begin));
           std::vector<float> y(n_values);  // sum of y_i over the own spots that drew the row
           rows::combine(0, end - begin,
-                        {&own_start[begin], drawn_.own.data(), nullptr, nullptr,
+                        {&own_start[begin], sampled_.own.data(), nullptr, nullptr,
                          std::numeric_limits<std::int32_t>::max()},
                         step.y.data, width, rows::Then::nothing, y.data());
           return rows::decoder_slope(n_values, step.scale, y.data(), row_of(step.h3, begin),
@@ -71,8 +71,8 @@ void CpuBackend::decode_drawn(const StepView& step) {
   }
 }
 
-void CpuBackend::decoder_backward_drawn(const StepView& step) {
-  const int n = drawn_.n_decoded();
+void CpuBackend::decoder_backward_sampled(const StepView& step) {
+  const int n = sampled_.n_decoded();
   const RightFactor w2(Transpose::no, step.weights.w2);
   for_row_blocks(n, [&](int begin, int end) {
     w2.multiply(end - begin, row_of(step.d_o3, begin), row_of(step.d_z, begin));
@@ -81,11 +81,11 @@ void CpuBackend::decoder_backward_drawn(const StepView& step) {
                          step.gradient.decoder_w2);
 }
 
-void CpuBackend::latent_backward_drawn(const StepView& step) {
-  const int n = drawn_.n_encoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
+void CpuBackend::latent_backward_sampled(const StepView& step) {
+  const int n = sampled_.n_encoded(), width = step.y.n_cols, n_latent = step.z.n_cols;
   std::vector<float> d_z(static_cast<std::size_t>(n) * n_latent);
   rows::combine(0, n,
-                {drawn_.encoded_start.data(), drawn_.decoded_by_source.data(), nullptr, nullptr,
+                {sampled_.encoded_start.data(), sampled_.decoded_by_source.data(), nullptr, nullptr,
                  std::numeric_limits<std::int32_t>::max()},
                 step.d_z.data, n_latent, rows::Then::nothing, d_z.data());
   add_transposed_product(ConstMatrix(step.h1).rows(n), {d_z.data(), n, n_latent}, step.gradient.w2);

@@ -183,7 +183,7 @@ template <int pack>
 __global__ void decoder_slope_kernel(std::int64_t n, float scale, const float* y, const float* h,
                                      float* d, double* partial) {
   BlockMemory memory;
-  const Shared<double> scratch = memory.take<double>(warps_per_block);
+  const Shared<double> workspace = memory.take<double>(warps_per_block);
   double dot = 0;
   const std::int64_t first = blockIdx.x * values_per_block<pack> + threadIdx.x * pack;
 #pragma unroll
@@ -199,7 +199,7 @@ __global__ void decoder_slope_kernel(std::int64_t n, float scale, const float* y
     }
     store_pack<pack>(slope, d + at);
   }
-  dot = block_sum(dot, scratch);
+  dot = block_sum(dot, workspace);
   if (threadIdx.x == 0) partial[blockIdx.x] = dot;
 }
 
@@ -219,16 +219,16 @@ Launch one_warp_each(int n_rows) {
 void CudaBackend::attend(const StepView& step) {
   const WeightsView& w = step.weights;
   with_packs(step.y.n_cols, {step.y.data, w.a_src.data, w.a_dst.data}, [&](auto pack) {
-    launch(queue(), one_warp_each(step.tile.n_spots), scores_kernel<pack()>, step.y, w.a_src.data,
+    launch(stream(), one_warp_each(step.tile.n_spots), scores_kernel<pack()>, step.y, w.a_src.data,
            w.a_dst.data, step.graph.n_rows, step.score_src.data, step.score_dst.data);
   });
-  launch(queue(), one_warp_each(step.graph.n_rows), edge_softmax_kernel, step.graph, step.attention,
-         step.score_src.data, step.score_dst.data, step.alpha.data);
+  launch(stream(), one_warp_each(step.graph.n_rows), edge_softmax_kernel, step.graph,
+         step.attention, step.score_src.data, step.score_dst.data, step.alpha.data);
 }
 
 void CudaBackend::encode(const StepView& step) {
-  if (step.single_source) return encode_drawn(step);
-  combine(queue(), step.graph.n_rows, rows_of(step), step.y.data, step.y.n_cols, Then::elu,
+  if (step.single_source) return encode_sampled(step);
+  combine(stream(), step.graph.n_rows, rows_of(step), step.y.data, step.y.n_cols, Then::elu,
           step.h1.data);
   multiply(step.h1, step.weights.w2, step.z);
 }
@@ -236,53 +236,54 @@ void CudaBackend::encode(const StepView& step) {
 // The graph is passed L wide, see kernels/cpu/attention.cpp.
 
 void CudaBackend::decode(const StepView& step) {
-  if (step.single_source) return decode_drawn(step);
+  if (step.single_source) return decode_sampled(step);
   const Matrix alpha_z = step.d_z.rows(step.tile.n_own);  // until decoder_backward() has used it
-  combine(queue(), alpha_z.n_rows, rows_of(step), step.z.data, step.z.n_cols, Then::nothing,
+  combine(stream(), alpha_z.n_rows, rows_of(step), step.z.data, step.z.n_cols, Then::nothing,
           alpha_z.data);
-  expand(queue(), {.a = alpha_z, .w2 = step.weights.w2, .out = step.h3, .epilogue = Epilogue::elu});
+  expand(stream(),
+         {.a = alpha_z, .w2 = step.weights.w2, .out = step.h3, .epilogue = Epilogue::elu});
   multiply(step.h3, step.s, step.d_o3);
   with_packs(step.y.n_cols, {step.y.data, step.h3.data, step.d_o3.data}, [&](auto pack) {
     const auto n = static_cast<std::int64_t>(step.h3.size());
     const int n_blocks = blocks_for(n, values_per_block<pack()>);
-    double* partial = scratch<double>(n_blocks);
-    launch(queue(),
+    double* partial = workspace<double>(n_blocks);
+    launch(stream(),
            {.n_blocks = n_blocks,
             .n_threads = threads_per_block,
             .shared_bytes = shared_bytes<double>(warps_per_block)},
            decoder_slope_kernel<pack()>, n, step.scale, step.y.data, step.h3.data, step.d_o3.data,
            partial);
-    sum_partials(queue(), n_blocks, partial, Sum::add, step.dot.data);
+    sum_partials(stream(), n_blocks, partial, Sum::add, step.dot.data);
   });
   add_gram(step.h3, step.p);
 }
 
 void CudaBackend::decoder_backward(const StepView& step) {
-  if (step.single_source) return decoder_backward_drawn(step);
+  if (step.single_source) return decoder_backward_sampled(step);
   const int n_own = step.tile.n_own, n_latent = step.z.n_cols;
   add_transposed_product(step.d_o3, step.d_z.rows(n_own), step.gradient.decoder_w2);  // alpha Z
-  const Matrix u{scratch<float>(static_cast<std::size_t>(n_own) * n_latent), n_own, n_latent};
+  const Matrix u{workspace<float>(static_cast<std::size_t>(n_own) * n_latent), n_own, n_latent};
   multiply(step.d_o3, step.weights.w2, u);
   with_packs(n_latent, {u.data, step.z.data}, [&](auto pack) {
-    launch(queue(), one_warp_each(step.graph.n_rows), decoder_edge_dots_kernel<pack()>, step.graph,
+    launch(stream(), one_warp_each(step.graph.n_rows), decoder_edge_dots_kernel<pack()>, step.graph,
            u, step.z, step.d_alpha.data);
   });
   Lists own_targets = columns_of(step);
   own_targets.limit = n_own;
-  combine(queue(), step.graph.n_rows, own_targets, u.data, n_latent, Then::nothing, step.d_z.data);
+  combine(stream(), step.graph.n_rows, own_targets, u.data, n_latent, Then::nothing, step.d_z.data);
 }
 
 void CudaBackend::latent_backward(const StepView& step) {
-  if (step.single_source) return latent_backward_drawn(step);
+  if (step.single_source) return latent_backward_sampled(step);
   if (step.gradient.w2.data != nullptr) add_transposed_product(step.h1, step.d_z, step.gradient.w2);
-  expand(queue(), {.a = step.d_z,
-                   .w2 = step.weights.w2,
-                   .out = step.h1,
-                   .epilogue = Epilogue::times_elu_slope});
+  expand(stream(), {.a = step.d_z,
+                    .w2 = step.weights.w2,
+                    .out = step.h1,
+                    .epilogue = Epilogue::times_elu_slope});
 }
 
 void CudaBackend::encoder_backward(const StepView& step) {
-  if (step.single_source) return;  // latent_backward has left dY of the drawn rows in h1
+  if (step.single_source) return;  // latent_backward has left dY of the sampled rows in h1
   const int width = step.y.n_cols, n_spots = step.tile.n_spots;
   const WeightsView& w = step.weights;
   // Enough blocks to fill a device, few enough that their partial sums stay small.
@@ -291,24 +292,24 @@ void CudaBackend::encoder_backward(const StepView& step) {
   const int n_blocks = blocks_for(n_spots, rows_per_block);
   const bool has_gradient = step.gradient.a_src.data != nullptr;
   float* partial = nullptr;
-  if (has_gradient) partial = scratch<float>(std::size_t{2} * n_blocks * width);
+  if (has_gradient) partial = workspace<float>(std::size_t{2} * n_blocks * width);
   with_packs(width, {step.y.data, step.h1.data, w.a_src.data, w.a_dst.data}, [&](auto pack) {
-    launch(queue(), one_warp_each(step.graph.n_rows), encoder_edge_dots_kernel<pack()>, step.graph,
+    launch(stream(), one_warp_each(step.graph.n_rows), encoder_edge_dots_kernel<pack()>, step.graph,
            step.attention, step.h1, step.y, step.alpha.data, step.score_src.data,
            step.score_dst.data, step.d_alpha.data);
     const EncoderSlope slope{
         step.graph,   columns_of(step), step.d_alpha.data,   step.h1,
         w.a_src.data, w.a_dst.data,     step.score_dst.data, step.score_src.data,
         step.y,       partial,          rows_per_block};
-    launch(queue(),
+    launch(stream(),
            {.n_blocks = n_blocks,
             .n_threads = threads_per_block,
             .shared_bytes = shared_bytes<float>(warps_per_block * 2 * RowPart<pack()>::columns)},
            encoder_slope_kernel<pack()>, slope);
   });
   if (!has_gradient) return;
-  add_column_sums(queue(), n_blocks, 2 * width, width, partial, step.gradient.a_src.data);
-  add_column_sums(queue(), n_blocks, 2 * width, width, partial + width, step.gradient.a_dst.data);
+  add_column_sums(stream(), n_blocks, 2 * width, width, partial, step.gradient.a_src.data);
+  add_column_sums(stream(), n_blocks, 2 * width, width, partial + width, step.gradient.a_dst.data);
 }
 
 }  // namespace stamarker

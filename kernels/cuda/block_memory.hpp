@@ -4,7 +4,7 @@
 
 #include "kernels/cuda/device.hpp"
 #ifndef __CUDACC__
-#include "kernels/cuda/on_host/shared.hpp"
+#include "cuda_emulation/shared.hpp"
 #endif
 
 namespace stamarker {
@@ -17,8 +17,9 @@ constexpr std::size_t shared_bytes(std::size_t n) {
 
 #ifdef __CUDACC__
 
-/// A piece of the block's shared memory. On the host its elements are checked (on_host/shared.hpp),
-/// for which kernels write `const T x = piece[i]` and `piece[i] = x`, never `auto` or `T&`.
+/// A piece of the block's shared memory. Under emulation its elements are checked
+/// (tests/cuda_emulation/shared.hpp), for which kernels write `const T x = piece[i]` and `piece[i]
+/// = x`, never `auto` or `T&`.
 template <class T>
 class Shared {
  public:
@@ -60,14 +61,14 @@ class BlockMemory {
 #else
 
 template <class T>
-using Shared = on_host::Shared<T>;
+using Shared = cuda_emulation::Shared<T>;
 
 class BlockMemory {
  public:
   template <class T>
   Shared<T> take(int n) {
     const std::size_t bytes = static_cast<std::size_t>(n) * sizeof(T);
-    const on_host::Piece piece = on_host::take_shared(used_, bytes, n_pieces_++);
+    const cuda_emulation::Piece piece = cuda_emulation::take_shared(used_, bytes, n_pieces_++);
     used_ += shared_bytes<T>(n);
     return {piece, 0, n};
   }

@@ -2,15 +2,15 @@
 #include <cstdint>
 
 #include "kernels/backend.hpp"
-#include "kernels/cuda/drawn_rows.hpp"
-#include "kernels/cuda/products.hpp"
+#include "kernels/cuda/gemm.hpp"
 #include "kernels/cuda/runtime.hpp"
-#include "kernels/cuda/sparse.hpp"
-#include "kernels/cuda/sparse_products.hpp"
+#include "kernels/cuda/sampled_rows.hpp"
+#include "kernels/cuda/spmm_kernel.hpp"
+#include "kernels/cuda/spmm_library.hpp"
 
 namespace stamarker {
 
-/// Device memory that grows to the most that was asked for. A recorded graph holds its address, so
+/// Device memory that grows to the most that was asked for. A captured graph holds its address, so
 /// `n_moves` counts how often that changed.
 class GrowingMemory {
  public:
@@ -29,20 +29,20 @@ class GrowingMemory {
 };
 
 /// One stream of one GPU. Kernels stand by operation in the .cu files beside this one, each
-/// followed by the operations that launch it; dense products are cuBLAS's (products.hpp).
+/// followed by the operations that launch it; GEMMs are cuBLAS's (gemm.hpp).
 class CudaBackend : public Backend {
  public:
   /// Works on device `index` of those that find_devices() counts.
   CudaBackend(int index, const BackendOptions& options);
 
-  void synchronize() override { wait_for(queue_); }
+  void synchronize() override { stamarker::synchronize(stream_); }
   void upload(const void* host, void* device, std::size_t bytes) override;
   void download(const void* device, void* host, std::size_t bytes) override;
   void clear(void* device, std::size_t bytes) override;
   std::string description() const override;
   std::string device_id() const override { return limits_.bus_id; }
   std::optional<std::size_t> free_bytes() const override { return free_memory(); }
-  std::unique_ptr<Recording> record(std::function<void()> enqueue) override;
+  std::unique_ptr<CapturedGraph> capture(std::function<void()> enqueue) override;
 
   bool wants_dense(const SparseView& x) const override;
   bool wants_transposed() const override { return true; }
@@ -79,30 +79,30 @@ class CudaBackend : public Backend {
   void mlp_train(const MlpView& mlp, const MlpTraining& training, ConstMatrix z,
                  DeviceSpan<const std::int32_t> label, DeviceSpan<float> parameters,
                  DeviceSpan<double> loss) override;
-  void mlp_winner_gradient(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
-                           Matrix d_z) override;
+  void mlp_max_logit_gradient(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
+                              Matrix d_z) override;
   void input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) override;
 
-  Queue queue() const { return queue_; }
+  Stream stream() const { return stream_; }
 
  private:
-  friend class CudaRecording;
+  friend class CudaGraph;
   void* acquire(std::size_t bytes) override { return acquire_memory(bytes); }
   void release(void* p) noexcept override { release_memory(p); }
 
   int n_processors() const { return limits_.n_processors; }
   std::size_t most_shared_bytes() const { return limits_.shared_bytes_per_block; }
-  /// Memory for one operation in passing: at least n elements, until the next call.
+  /// Workspace of one operation: at least n elements, until the next call.
   template <class T>
-  T* scratch(std::size_t n) {
-    return static_cast<T*>(scratch_.bytes(n * sizeof(T)));
+  T* workspace(std::size_t n) {
+    return static_cast<T*>(workspace_.bytes(n * sizeof(T)));
   }
 
   /// out = A B;  out += A^T B;  out += A^T A, which out must be symmetric for.
   void multiply(ConstMatrix a, ConstMatrix b, Matrix out);
   void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out);
   void add_gram(ConstMatrix a, Matrix out);
-  void multiply(const SparseProduct& product);
+  void multiply(const Spmm& product);
   /// out = factor A B + keep out, A with a layout.
   void multiply_by_library(const SparseView& a, ConstMatrix b, float factor, float keep,
                            Matrix out);
@@ -110,22 +110,22 @@ class CudaBackend : public Backend {
   /// out [1] = <a, b> of n values, in double.
   void dot_of(std::int64_t n, const float* a, const float* b, double* out);
 
-  // With a single source a row, only the rows that were drawn are computed (single_source.cu).
-  void encode_drawn(const StepView& step);
-  void decode_drawn(const StepView& step);
-  void decoder_backward_drawn(const StepView& step);
-  void latent_backward_drawn(const StepView& step);
-  void weight_gradient_drawn(const StepView& step);
-  void weight_gradient_drawn_dense(const StepView& step);
+  // With a single source a row, only the rows that were sampled are computed (single_source.cu).
+  void encode_sampled(const StepView& step);
+  void decode_sampled(const StepView& step);
+  void decoder_backward_sampled(const StepView& step);
+  void latent_backward_sampled(const StepView& step);
+  void weight_gradient_sampled(const StepView& step);
+  void weight_gradient_sampled_dense(const StepView& step);
 
   DeviceLimits limits_;
   BackendOptions options_;
-  OwnQueue queue_;
-  Products products_;
-  SparseProducts sparse_products_{queue_};
+  OwnedStream stream_;
+  Gemm gemm_;
+  SpmmLibrary spmm_library_{stream_};
   int n_moves_ = 0;
-  GrowingMemory scratch_{n_moves_}, drawn_memory_{n_moves_}, renumbered_memory_{n_moves_};
-  DrawnRows drawn_{};
+  GrowingMemory workspace_{n_moves_}, sampled_memory_{n_moves_}, renumbered_memory_{n_moves_};
+  SampledRows sampled_{};
 };
 
 }  // namespace stamarker

@@ -1,10 +1,10 @@
 #pragma once
 
-/// What kernel source knows of CUDA. nvcc sees CUDA's own; any other compiler the same names for
-/// the launcher that runs kernels on the host, thread by thread, to test them (on_host/). What is
-/// not in on_host/device.hpp (float atomics, __shared__ arrays) is what kernels do not use.
+/// What kernel source knows of CUDA. nvcc sees CUDA's own names. Any other compiler sees those of
+/// the CPU emulation, which runs kernels thread by thread to test them (tests/cuda_emulation). What
+/// its device.hpp lacks (float atomics, __shared__ arrays) is what kernels do not use.
 #ifdef __CUDACC__
 #include <cuda_runtime.h>
 #else
-#include "kernels/cuda/on_host/device.hpp"
+#include "cuda_emulation/device.hpp"
 #endif

@@ -5,8 +5,8 @@
 #include "kernels/backend.hpp"
 
 /// What a build knows of GPUs. One of three libraries has it: gpu_none.cpp for a build without
-/// CUDA, cuda_backend.cpp with the CUDA runtime, and for tests the same with the launcher
-/// (on_host/).
+/// CUDA, cuda_backend.cpp with the CUDA runtime, and for tests the same with its kernels
+/// emulated (tests/cuda_emulation).
 namespace stamarker {
 
 bool is_built_for_gpus();

@@ -19,17 +19,17 @@ struct Launch {
 
 /// Enqueues `kernel(args...)`; nothing where there are no blocks. The only place that launches.
 template <class... Parameters, class... Arguments>
-void launch(Queue queue, const Launch& how, void (*kernel)(Parameters...), Arguments&&... args) {
+void launch(Stream stream, const Launch& how, void (*kernel)(Parameters...), Arguments&&... args) {
   static_assert(sizeof...(Parameters) == sizeof...(Arguments));
   if (how.n_blocks == 0 || how.n_blocks_y == 0) return;
 #ifdef __CUDACC__
   allow_shared_memory(reinterpret_cast<const void*>(kernel), how.shared_bytes, how.where);
   const dim3 n_blocks(how.n_blocks, how.n_blocks_y);
-  kernel<<<n_blocks, how.n_threads, how.shared_bytes, static_cast<cudaStream_t>(queue.stream)>>>(
+  kernel<<<n_blocks, how.n_threads, how.shared_bytes, static_cast<cudaStream_t>(stream.handle)>>>(
       static_cast<Parameters>(std::forward<Arguments>(args))...);
   check_launch(how.where);
 #else
-  (void)queue;  // the host's queue is empty when a call returns
+  (void)stream;  // the host's stream is empty when a call returns
   struct Call {
     void (*kernel)(Parameters...);
     std::tuple<std::decay_t<Parameters>...> arguments;
@@ -39,7 +39,7 @@ void launch(Queue queue, const Launch& how, void (*kernel)(Parameters...), Argum
     const Call& the = *static_cast<const Call*>(context);
     std::apply(the.kernel, the.arguments);
   };
-  on_host::run(
+  cuda_emulation::run(
       {.n_blocks = {static_cast<unsigned>(how.n_blocks), static_cast<unsigned>(how.n_blocks_y), 1},
        .n_threads = how.n_threads,
        .shared_bytes = how.shared_bytes,

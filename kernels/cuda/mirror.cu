@@ -30,9 +30,9 @@ __global__ void mirror_kernel(Matrix m) {
 
 }  // namespace
 
-void mirror_upper(Queue queue, Matrix m) {
+void mirror_upper(Stream stream, Matrix m) {
   const int n_tiles = (m.n_cols + tile - 1) / tile;
-  launch(queue,
+  launch(stream,
          {.n_blocks = n_tiles,
           .n_blocks_y = n_tiles,
           .n_threads = tile_threads,

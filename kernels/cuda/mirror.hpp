@@ -5,6 +5,6 @@
 namespace stamarker {
 
 /// Copies the triangle above the diagonal of a square matrix to below it.
-void mirror_upper(Queue queue, Matrix m);
+void mirror_upper(Stream stream, Matrix m);
 
 }  // namespace stamarker

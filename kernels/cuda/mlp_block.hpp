@@ -183,12 +183,12 @@ __device__ void softmax_over_batch_backward(const MlpBatch<Space>& batch) {
 /// The mean loss over the batch, on every thread; logits become their gradient.
 template <class Space>
 __device__ double loss_and_gradient(const MlpBatch<Space>& batch, ClassifierLoss kind,
-                                    const Shared<double>& scratch) {
+                                    const Shared<double>& workspace) {
   if (kind == ClassifierLoss::batch_softmax) {
     softmax_over_batch(batch);
     __syncthreads();
   }
-  const double loss = block_sum(cross_entropy(batch), scratch) / batch.size;
+  const double loss = block_sum(cross_entropy(batch), workspace) / batch.size;
   if (kind == ClassifierLoss::batch_softmax) {
     softmax_over_batch_backward(batch);
     __syncthreads();

@@ -50,7 +50,7 @@ void check_nccl(ncclResult_t status, Site where = Site::current()) {
 
 class NcclGroup : public DeviceGroup {
  public:
-  NcclGroup(Queue queue, const Id& id, int rank, int n_ranks) : queue_(queue), rank_(rank) {
+  NcclGroup(Stream stream, const Id& id, int rank, int n_ranks) : stream_(stream), rank_(rank) {
     ncclUniqueId unique;
     static_assert(sizeof unique == sizeof id);
     std::memcpy(&unique, id.data(), sizeof unique);
@@ -72,12 +72,12 @@ class NcclGroup : public DeviceGroup {
     check_nccl(nccl().group_start());
     for (int r = 0; r < static_cast<int>(n_bytes.size()); to += n_bytes[r++])
       check_nccl(nccl().broadcast(r == rank_ ? mine : to, to, n_bytes[r], ncclChar, r, comm_,
-                                  static_cast<cudaStream_t>(queue_.stream)));
+                                  static_cast<cudaStream_t>(stream_.handle)));
     check_nccl(nccl().group_end());
   }
 
  private:
-  Queue queue_;
+  Stream stream_;
   int rank_;
   ncclComm_t comm_ = nullptr;
 };
@@ -96,9 +96,10 @@ DeviceGroup::Id new_group_id() {
   return id;
 }
 
-std::unique_ptr<DeviceGroup> join_group(Backend& queue, const DeviceGroup::Id& id, int rank,
+std::unique_ptr<DeviceGroup> join_group(Backend& stream, const DeviceGroup::Id& id, int rank,
                                         int n_ranks) {
-  return std::make_unique<NcclGroup>(dynamic_cast<CudaBackend&>(queue).queue(), id, rank, n_ranks);
+  return std::make_unique<NcclGroup>(dynamic_cast<CudaBackend&>(stream).stream(), id, rank,
+                                     n_ranks);
 }
 
 }  // namespace stamarker

@@ -2,7 +2,7 @@
 
 #include "kernels/device_group.hpp"
 
-// For builds without CUDA, and for the launcher, whose device memory is the host's.
+// For builds without CUDA, and for the emulation, whose device memory is the host's.
 namespace stamarker {
 
 bool can_join_groups(const Backend&) { return false; }

@@ -11,10 +11,10 @@ constexpr int most_threads = 1024, most_warps = most_threads / warp_size;
 __global__ void __launch_bounds__(most_threads)
     sum_partials_kernel(int n, const double* partial, Sum sum, double* out) {
   BlockMemory memory;
-  const Shared<double> scratch = memory.take<double>(most_warps);
+  const Shared<double> workspace = memory.take<double>(most_warps);
   double total = 0;
   for (int k = static_cast<int>(threadIdx.x); k < n; k += most_threads) total += partial[k];
-  total = block_sum(total, scratch);
+  total = block_sum(total, workspace);
   if (threadIdx.x == 0) out[0] = sum == Sum::add ? out[0] + total : total;
 }
 
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(most_threads)
 template <int pack>
 __global__ void dot_kernel(std::int64_t n, const float* a, const float* b, double* partial) {
   BlockMemory memory;
-  const Shared<double> scratch = memory.take<double>(warps_per_block);
+  const Shared<double> workspace = memory.take<double>(warps_per_block);
   const std::int64_t first = blockIdx.x * values_per_block<pack> + threadIdx.x * pack;
   double total = 0;
 #pragma unroll
@@ -52,20 +52,20 @@ __global__ void dot_kernel(std::int64_t n, const float* a, const float* b, doubl
 #pragma unroll
     for (int v = 0; v < pack; ++v) total += static_cast<double>(x.value[v]) * y.value[v];
   }
-  total = block_sum(total, scratch);
+  total = block_sum(total, workspace);
   if (threadIdx.x == 0) partial[blockIdx.x] = total;
 }
 
 }  // namespace
 
-void sum_partials(Queue queue, int n, const double* partial, Sum sum, double* out) {
-  launch(queue, {.n_threads = most_threads, .shared_bytes = shared_bytes<double>(most_warps)},
+void sum_partials(Stream stream, int n, const double* partial, Sum sum, double* out) {
+  launch(stream, {.n_threads = most_threads, .shared_bytes = shared_bytes<double>(most_warps)},
          sum_partials_kernel, n, partial, sum, out);
 }
 
-void add_column_sums(Queue queue, int n_rows, int pitch, int n_columns, const float* partial,
+void add_column_sums(Stream stream, int n_rows, int pitch, int n_columns, const float* partial,
                      float* out) {
-  launch(queue,
+  launch(stream,
          {.n_blocks = blocks_for(n_columns, warp_size),
           .n_threads = most_threads,
           .shared_bytes = shared_bytes<double>(most_threads)},
@@ -75,13 +75,13 @@ void add_column_sums(Queue queue, int n_rows, int pitch, int n_columns, const fl
 void CudaBackend::dot_of(std::int64_t n, const float* a, const float* b, double* out) {
   with_packs(n, {a, b}, [&](auto pack) {
     const int n_blocks = blocks_for(n, values_per_block<pack()>);
-    double* partial = scratch<double>(n_blocks);
-    launch(queue(),
+    double* partial = workspace<double>(n_blocks);
+    launch(stream(),
            {.n_blocks = n_blocks,
             .n_threads = threads_per_block,
             .shared_bytes = shared_bytes<double>(warps_per_block)},
            dot_kernel<pack()>, n, a, b, partial);
-    sum_partials(queue(), n_blocks, partial, Sum::overwrite, out);
+    sum_partials(stream(), n_blocks, partial, Sum::overwrite, out);
   });
 }
 

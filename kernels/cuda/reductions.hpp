@@ -17,10 +17,10 @@ inline constexpr std::int64_t values_per_block =
 
 enum class Sum { overwrite, add };
 /// out [1] (+)= the sum of partial [n].
-void sum_partials(Queue queue, int n, const double* partial, Sum sum, double* out);
+void sum_partials(Stream stream, int n, const double* partial, Sum sum, double* out);
 
 /// out_c += sum over rows of partial [n_rows, pitch], in double, for the first n_columns columns.
-void add_column_sums(Queue queue, int n_rows, int pitch, int n_columns, const float* partial,
+void add_column_sums(Stream stream, int n_rows, int pitch, int n_columns, const float* partial,
                      float* out);
 
 }  // namespace stamarker

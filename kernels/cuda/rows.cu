@@ -82,7 +82,7 @@ __device__ void finish(const Expansion& how, int i, Pack<pack> sum, std::int64_t
 #pragma unroll
     for (int v = 0; v < pack; ++v) sum.value[v] *= elu_slope(h.value[v]);
   }
-  if (how.epilogue == Epilogue::drawn_elu) {
+  if (how.epilogue == Epilogue::sampled_elu) {
     const bool is_there = i < how.n_rows[0];
     const float scale = is_there ? sqrtf(static_cast<float>(how.start[i + 1] - how.start[i])) : 0;
     Pack<pack> scaled;
@@ -129,17 +129,18 @@ __global__ void __launch_bounds__(threads_per_block) expand_kernel(Expansion how
 
 }  // namespace
 
-void combine(Queue queue, int n_rows, const Lists& lists, const float* in, int width, Then then,
+void combine(Stream stream, int n_rows, const Lists& lists, const float* in, int width, Then then,
              float* out, const std::int32_t* n_lists) {
   with_packs(width, {in, out}, [&](auto pack) {
-    launch(queue, {.n_blocks = blocks_for(n_rows, warps_per_block), .n_threads = threads_per_block},
+    launch(stream,
+           {.n_blocks = blocks_for(n_rows, warps_per_block), .n_threads = threads_per_block},
            combine_kernel<pack()>, n_rows, lists, n_lists, in, width, then, out);
   });
 }
 
-void expand(Queue queue, const Expansion& how) {
+void expand(Stream stream, const Expansion& how) {
   with_packs(how.out.n_cols, {how.out.data, how.scaled}, [&](auto pack) {
-    launch(queue,
+    launch(stream,
            {.n_blocks = blocks_for(how.a.n_rows, tile_rows),
             .n_blocks_y = blocks_for(how.w2.n_rows, tile_columns),
             .n_threads = threads_per_block,

@@ -49,24 +49,24 @@ __device__ RowPart<pack> combined(const Lists& lists, std::int64_t begin, std::i
 enum class Then { nothing, elu };
 /// out_i = sum_e weight_e in_(index_e) for n_rows lists, then elu if asked. With `n_lists`, only
 /// the first n_lists[0] of them exist; rows of `out` beyond are zero.
-void combine(Queue queue, int n_rows, const Lists& lists, const float* in, int width, Then then,
+void combine(Stream stream, int n_rows, const Lists& lists, const float* in, int width, Then then,
              float* out, const std::int32_t* n_lists = nullptr);
 
 /// out [n, H] = A [n, L] W2^T for W2 [H, L], then what `Epilogue` says.
 enum class Epilogue {
   elu,              // out = elu(A W2^T)
   times_elu_slope,  // out = (A W2^T) elu'(.) at out = elu(.)
-  drawn_elu,        // out = elu(A W2^T), scaled = sqrt(multiplicity) out
+  sampled_elu,      // out = elu(A W2^T), scaled = sqrt(multiplicity) out
 };
 struct Expansion {
   ConstMatrix a, w2;
   Matrix out;
   Epilogue epilogue = Epilogue::elu;
-  // drawn_elu only: multiplicity of row p is start[p + 1] - start[p], 0 from row n_rows[0] on.
+  // sampled_elu only: multiplicity of row p is start[p + 1] - start[p], 0 from row n_rows[0] on.
   const std::int64_t* start = nullptr;
   const std::int32_t* n_rows = nullptr;
   float* scaled = nullptr;
 };
-void expand(Queue queue, const Expansion& how);
+void expand(Stream stream, const Expansion& how);
 
 }  // namespace stamarker

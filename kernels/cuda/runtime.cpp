@@ -44,7 +44,7 @@ Memory memory_in_use() {
   return memory;
 }
 
-cudaStream_t stream_of(Queue queue) { return static_cast<cudaStream_t>(queue.stream); }
+cudaStream_t native(Stream stream) { return static_cast<cudaStream_t>(stream.handle); }
 
 }  // namespace
 
@@ -92,31 +92,31 @@ void* acquire_memory(std::size_t bytes) {
 void release_memory(void* p) noexcept { cudaFree(p); }
 std::size_t free_memory() { return memory_in_use().free; }
 
-OwnQueue::OwnQueue() {
+OwnedStream::OwnedStream() {
   cudaStream_t stream = nullptr;
   check_cuda(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
-  queue_ = {stream};
+  stream_ = {stream};
 }
-OwnQueue::~OwnQueue() { cudaStreamDestroy(stream_of(queue_)); }
-void wait_for(Queue queue) {
-  check_cuda(cudaStreamSynchronize(stream_of(queue)), "cudaStreamSynchronize");
+OwnedStream::~OwnedStream() { cudaStreamDestroy(native(stream_)); }
+void synchronize(Stream stream) {
+  check_cuda(cudaStreamSynchronize(native(stream)), "cudaStreamSynchronize");
 }
 
 // From memory that is not pinned CUDA copies to a buffer of its own before it returns.
-void copy_to(Queue queue, const void* host, void* device, std::size_t bytes) {
+void copy_to(Stream stream, const void* host, void* device, std::size_t bytes) {
   if (bytes == 0) return;
-  check_cuda(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, stream_of(queue)),
+  check_cuda(cudaMemcpyAsync(device, host, bytes, cudaMemcpyHostToDevice, native(stream)),
              "cudaMemcpyAsync");
 }
-void copy_from(Queue queue, const void* device, void* host, std::size_t bytes) {
+void copy_from(Stream stream, const void* device, void* host, std::size_t bytes) {
   if (bytes == 0) return;
-  check_cuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, stream_of(queue)),
+  check_cuda(cudaMemcpyAsync(host, device, bytes, cudaMemcpyDeviceToHost, native(stream)),
              "cudaMemcpyAsync");
-  wait_for(queue);
+  synchronize(stream);
 }
-void fill_with_zero(Queue queue, void* device, std::size_t bytes) {
+void fill_with_zero(Stream stream, void* device, std::size_t bytes) {
   if (bytes == 0) return;
-  check_cuda(cudaMemsetAsync(device, 0, bytes, stream_of(queue)), "cudaMemsetAsync");
+  check_cuda(cudaMemsetAsync(device, 0, bytes, native(stream)), "cudaMemsetAsync");
 }
 
 void allow_shared_memory(const void* kernel, std::size_t bytes, Site where) {
@@ -127,38 +127,38 @@ void allow_shared_memory(const void* kernel, std::size_t bytes, Site where) {
 }
 void check_launch(Site where) { check_cuda(cudaGetLastError(), "launch", where); }
 
-RecordedWork::~RecordedWork() {
+ExecutableGraph::~ExecutableGraph() {
   if (graph_ != nullptr) cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph_));
 }
-RecordedWork::RecordedWork(RecordedWork&& other) noexcept
+ExecutableGraph::ExecutableGraph(ExecutableGraph&& other) noexcept
     : graph_(std::exchange(other.graph_, nullptr)) {}
-RecordedWork& RecordedWork::operator=(RecordedWork&& other) noexcept {
+ExecutableGraph& ExecutableGraph::operator=(ExecutableGraph&& other) noexcept {
   std::swap(graph_, other.graph_);
   return *this;
 }
 
-void RecordedWork::begin(Queue queue) {
-  check_cuda(cudaStreamBeginCapture(stream_of(queue), cudaStreamCaptureModeThreadLocal),
+void ExecutableGraph::begin_capture(Stream stream) {
+  check_cuda(cudaStreamBeginCapture(native(stream), cudaStreamCaptureModeThreadLocal),
              "cudaStreamBeginCapture");
 }
 
-RecordedWork RecordedWork::end(Queue queue) {
+ExecutableGraph ExecutableGraph::end_capture(Stream stream) {
   cudaGraph_t graph = nullptr;
-  check_cuda(cudaStreamEndCapture(stream_of(queue), &graph), "cudaStreamEndCapture");
+  check_cuda(cudaStreamEndCapture(native(stream), &graph), "cudaStreamEndCapture");
   cudaGraphExec_t executable = nullptr;
   const cudaError_t status = cudaGraphInstantiate(&executable, graph, 0);
   cudaGraphDestroy(graph);
   check_cuda(status, "cudaGraphInstantiate");
-  RecordedWork work;
+  ExecutableGraph work;
   work.graph_ = executable;
   return work;
 }
 
-void RecordedWork::enqueue(Queue queue) const {
-  check_cuda(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph_), stream_of(queue)),
+void ExecutableGraph::launch(Stream stream) const {
+  check_cuda(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph_), native(stream)),
              "cudaGraphLaunch");
 }
 
-bool can_record() { return true; }
+bool can_capture() { return true; }
 
 }  // namespace stamarker

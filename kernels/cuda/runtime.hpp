@@ -4,8 +4,8 @@
 
 #include "base/error.hpp"
 
-/// The seam to the CUDA runtime. runtime.cpp has it for devices; on_host/runtime.cpp has it for the
-/// launcher, where device memory is the host's and each call is done when it returns.
+/// The CUDA runtime: runtime.cpp for devices, tests/cuda_emulation/runtime.cpp for the emulation,
+/// where device memory is the host's and each call is done when it returns.
 namespace stamarker {
 
 /// Which devices this process may use (CUDA_VISIBLE_DEVICES limits them).
@@ -31,51 +31,51 @@ void* acquire_memory(std::size_t bytes);
 void release_memory(void* p) noexcept;
 std::size_t free_memory();
 
-/// A queue of work of one device: a CUDA stream.
-struct Queue {
-  void* stream = nullptr;
+/// A CUDA stream.
+struct Stream {
+  void* handle = nullptr;
 };
-class OwnQueue {
+class OwnedStream {
  public:
-  OwnQueue();
-  ~OwnQueue();
-  OwnQueue(const OwnQueue&) = delete;
-  OwnQueue& operator=(const OwnQueue&) = delete;
-  operator Queue() const { return queue_; }  // NOLINT(google-explicit-constructor): it is one
+  OwnedStream();
+  ~OwnedStream();
+  OwnedStream(const OwnedStream&) = delete;
+  OwnedStream& operator=(const OwnedStream&) = delete;
+  operator Stream() const { return stream_; }  // NOLINT(google-explicit-constructor): it is one
 
  private:
-  Queue queue_;
+  Stream stream_;
 };
-void wait_for(Queue queue);
+void synchronize(Stream stream);
 
-/// copy_to: the host's memory may change when the call returns. copy_from waits for the queue.
-void copy_to(Queue queue, const void* host, void* device, std::size_t bytes);
-void copy_from(Queue queue, const void* device, void* host, std::size_t bytes);
-void fill_with_zero(Queue queue, void* device, std::size_t bytes);
+/// copy_to: the host's memory may change when the call returns. copy_from synchronizes.
+void copy_to(Stream stream, const void* host, void* device, std::size_t bytes);
+void copy_from(Stream stream, const void* device, void* host, std::size_t bytes);
+void fill_with_zero(Stream stream, void* device, std::size_t bytes);
 
 /// Lets `kernel` use more shared memory a block than the 48 KiB that need no asking.
 void allow_shared_memory(const void* kernel, std::size_t bytes, Site where);
 /// Throws LibraryError where the launch just made was refused.
 void check_launch(Site where);
 
-/// Work that was enqueued once and can be enqueued again as a whole: a CUDA graph.
-class RecordedWork {
+/// An instantiated CUDA graph.
+class ExecutableGraph {
  public:
-  RecordedWork() = default;
-  ~RecordedWork();
-  RecordedWork(RecordedWork&& other) noexcept;
-  RecordedWork& operator=(RecordedWork&& other) noexcept;
+  ExecutableGraph() = default;
+  ~ExecutableGraph();
+  ExecutableGraph(ExecutableGraph&& other) noexcept;
+  ExecutableGraph& operator=(ExecutableGraph&& other) noexcept;
 
-  /// From here on `queue` notes work instead of doing it, until end(). No memory may be acquired
-  /// and nothing waited for in between.
-  static void begin(Queue queue);
-  static RecordedWork end(Queue queue);
-  void enqueue(Queue queue) const;
+  /// Stream capture between the two calls: nothing runs. No memory may be acquired and no stream
+  /// synchronized meanwhile.
+  static void begin_capture(Stream stream);
+  static ExecutableGraph end_capture(Stream stream);
+  void launch(Stream stream) const;
 
  private:
   void* graph_ = nullptr;
 };
-/// Whether this build can record: the launcher cannot, it does everything at once.
-bool can_record();
+/// Whether this build can capture. The emulation cannot: it runs everything at once.
+bool can_capture();
 
 }  // namespace stamarker

@@ -18,10 +18,10 @@ __global__ void relu_kernel(std::int64_t n, float* values) {
 }  // namespace
 
 void CudaBackend::input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) {
-  products_.multiply(Transpose::no, d_y, Transpose::yes, w1, 1, 0, out);
+  gemm_.multiply(Transpose::no, d_y, Transpose::yes, w1, 1, 0, out);
   const auto n = static_cast<std::int64_t>(out.size());
   with_packs(n, {out.data}, [&](auto pack) {
-    launch(queue(),
+    launch(stream(),
            {.n_blocks = blocks_for(n, threads_per_block * pack()), .n_threads = threads_per_block},
            relu_kernel<pack()>, n, out.data);
   });

@@ -1,7 +1,7 @@
 #include "kernels/cuda/cuda_backend.hpp"
-#include "kernels/cuda/drawn_rows.hpp"
 #include "kernels/cuda/launch.hpp"
 #include "kernels/cuda/packs.hpp"
+#include "kernels/cuda/sampled_rows.hpp"
 
 namespace stamarker {
 namespace {
@@ -64,12 +64,12 @@ void CudaBackend::sample_neighbors(const GraphView& full, DeviceSpan<const std::
   const auto one_thread_each = [](int n) {
     return Launch{.n_blocks = blocks_for(n, threads_per_block), .n_threads = threads_per_block};
   };
-  launch(queue(), one_thread_each(full.n_rows), draw_kernel, full, spot.data, key, epoch.data,
+  launch(stream(), one_thread_each(full.n_rows), draw_kernel, full, spot.data, key, epoch.data,
          source.data);
-  launch(queue(), one_thread_each(full.n_sources), count_targets_kernel, full, source.data,
+  launch(stream(), one_thread_each(full.n_sources), count_targets_kernel, full, source.data,
          target_start.data);
-  prefix_sums(queue(), full.n_sources, target_start.data, target_start.data);
-  launch(queue(), one_thread_each(full.n_sources), place_targets_kernel, full, source.data,
+  prefix_sums(stream(), full.n_sources, target_start.data, target_start.data);
+  launch(stream(), one_thread_each(full.n_sources), place_targets_kernel, full, source.data,
          target_start.data, target.data, edge.data);
 }
 

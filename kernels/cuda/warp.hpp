@@ -26,16 +26,16 @@ __device__ T warp_max(T value) {
   return value;
 }
 
-/// The sum over the threads of a block, on every thread. All of them call it; `scratch` has an
+/// The sum over the threads of a block, on every thread. All of them call it; `workspace` has an
 /// element for each warp and may be used again behind the block's next barrier.
 template <class T>
-__device__ T block_sum(T value, const Shared<T>& scratch) {
+__device__ T block_sum(T value, const Shared<T>& workspace) {
   const int n_warps = static_cast<int>(blockDim.x) / warp_size;
   const T of_warp = warp_sum(value);
-  if (threadIdx.x % warp_size == 0) scratch[threadIdx.x / warp_size] = of_warp;
+  if (threadIdx.x % warp_size == 0) workspace[threadIdx.x / warp_size] = of_warp;
   __syncthreads();
   T total = 0;
-  for (int w = 0; w < n_warps; ++w) total += scratch[w];
+  for (int w = 0; w < n_warps; ++w) total += workspace[w];
   return total;
 }
 

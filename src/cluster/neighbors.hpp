@@ -43,7 +43,7 @@ double recall_on_sample(std::span<const float> points, int n_dims, const Nearest
 enum class NeighborSearch { exact, approximate };
 
 /// Exact up to 25,000 points, whatever the number of threads, which may change no bit. There it
-/// takes twice the processor time of the other, and more from there on (bench_clustering, the table
+/// takes twice the CPU time of the other, and more from there on (bench_clustering, the table
 /// in docs/method.md); on four threads, which all pairs are shared out over and building the graph
 /// is not, it would be as quick up to some 85,000 points.
 NeighborSearch search_for(int n_points);

@@ -31,7 +31,7 @@ struct AutoencoderOptions {
 struct ClassifierOptions {
   std::vector<int> hidden_dims{30};
   int epochs = 300;
-  int batch_size = 1000;        // drawn with replacement
+  int batch_size = 1000;        // sampled with replacement
   float learning_rate = 1e-3f;  // Adam
   float weight_decay = 1e-4f;   // L2, inside the gradient
   int step_size = 250;          // StepLR

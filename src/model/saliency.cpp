@@ -48,7 +48,7 @@ void model_saliency(Backend& backend, const DeviceTile& tile, StepMemory& memory
   backend.project(step);
   backend.attend(step);
   backend.encode(step);
-  backend.mlp_winner_gradient(mlp, layers.span(), step.z, step.d_z);
+  backend.mlp_max_logit_gradient(mlp, layers.span(), step.z, step.d_z);
   backend.clear(step.d_alpha.data, static_cast<std::size_t>(tile.n_edges()) * sizeof(float));
   backend.latent_backward(step);
   backend.encoder_backward(step);

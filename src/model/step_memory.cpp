@@ -44,7 +44,7 @@ StepMemory::StepMemory(Backend& backend, const TileExtent& extent, int n_hidden,
       sampled_edge_(backend, area(extent.n_attending, 1)) {}
 
 std::size_t StepMemory::bytes(const TileExtent& extent, int n_hidden, int n_latent) {
-  const std::size_t of_spot = area(n_hidden + 1, 4) + 8;  // Y, s; the drawn graph's start
+  const std::size_t of_spot = area(n_hidden + 1, 4) + 8;  // Y, s; the sampled graph's start
   const std::size_t of_attending = area(n_hidden + 2 * n_latent + 1, 4) + 24;
   const std::size_t of_own = area(2 * n_hidden, 4);
   const std::size_t of_edge = 8;

@@ -58,7 +58,7 @@ TrainingSection::TrainingSection(Backend& backend, const PreparedData& data,
     content.tiles.emplace_back(backend, tile, expression);
     content.extent.cover(content.tiles.back());
   }
-  backend.synchronize();  // other queues read it
+  backend.synchronize();  // other streams read it
 }
 
 TrainingSection::TrainingSection(Backend& backend, const PreparedData& data, int n_tiles)
@@ -104,12 +104,12 @@ constexpr int n_sums = 3;  // <Y, H3>, <S, P>, squared norm of the gradient
 
 /// What one rank holds of one model in training.
 struct Trainer::Memory {
-  Memory(Backend& queue, const TrainingSection::Content& of, const AutoencoderOptions& how,
-         RandomKey draws, TileReduction& over_ranks, ParameterLayout sizes)
+  Memory(Backend& stream, const TrainingSection::Content& of, const AutoencoderOptions& how,
+         RandomKey samples, TileReduction& over_ranks, ParameterLayout sizes)
       : section(of),
-        backend(queue),
+        backend(stream),
         options(how),
-        neighbor_key(draws),
+        neighbor_key(samples),
         reduction(over_ranks),
         layout(sizes),
         activations(backend, of.extent, how.n_hidden, how.n_latent),
@@ -161,7 +161,7 @@ struct Trainer::Memory {
   Buffer<std::int32_t> epochs_done;
   int epoch = 0;  // steps done and enqueued
   bool has_run = false;
-  std::unique_ptr<Recording> recording;
+  std::unique_ptr<CapturedGraph> recording;
   std::vector<double> loss, gradient_norm;  // of the steps waited for
 };
 
@@ -249,8 +249,8 @@ void Trainer::Memory::enqueue(int n) {
       has_run = true;
       continue;
     }
-    if (!recording) recording = backend.record([this] { enqueue_epoch(); });
-    recording->replay();
+    if (!recording) recording = backend.capture([this] { enqueue_epoch(); });
+    recording->launch();
   }
 }
 
@@ -293,10 +293,10 @@ ParameterLayout layout_of(const TrainingSection& section, const AutoencoderOptio
 
 }  // namespace
 
-Trainer::Trainer(Backend& queue, const TrainingSection& section, const AutoencoderOptions& options,
+Trainer::Trainer(Backend& stream, const TrainingSection& section, const AutoencoderOptions& options,
                  std::uint32_t seed, int model, TileReduction& reduction)
     : memory_(std::make_unique<Memory>(
-          queue, section.content(), options,
+          stream, section.content(), options,
           RandomKey{seed, static_cast<std::uint32_t>(model), Purpose::neighbor}, reduction,
           layout_of(section, options))) {
   memory_->weights.assign(initial_parameters(memory_->layout, seed, model));

@@ -23,13 +23,13 @@ class TileReduction {
   /// Not collective, so that a rank's failure is its own.
   virtual void reserve(const TileTree& tree, std::size_t n_bytes) { (void)tree, (void)n_bytes; }
   /// parts: a row for each of this rank's parts of the tree. Row 0 becomes the sum of the parts of
-  /// all ranks, added as tree.additions() says; the other rows are left undefined. `queue` has
+  /// all ranks, added as tree.additions() says; the other rows are left undefined. `stream` has
   /// enqueued what writes the parts, and enqueues what reads the sum.
-  virtual void sum(Backend& queue, const TileTree& tree, DeviceMatrix<float> parts) {
-    (void)queue, (void)tree, (void)parts;
+  virtual void sum(Backend& stream, const TileTree& tree, DeviceMatrix<float> parts) {
+    (void)stream, (void)tree, (void)parts;
   }
-  virtual void sum(Backend& queue, const TileTree& tree, DeviceMatrix<double> parts) {
-    (void)queue, (void)tree, (void)parts;
+  virtual void sum(Backend& stream, const TileTree& tree, DeviceMatrix<double> parts) {
+    (void)stream, (void)tree, (void)parts;
   }
   /// In host memory: every element is given by one rank and 0 on the others.
   virtual void fill(std::span<float> values) { (void)values; }
@@ -71,16 +71,16 @@ struct TrainerState {
 /// Trains one auto-encoder (docs/method.md: train). STAGATE: Dong and Zhang 2022; the update rules
 /// of profile `reference`: zhanglabtools/STAMarker, stamarker/modules.py and pipeline.py.
 ///
-/// enqueue() only enqueues, wait() waits: so several trainers, each with a queue of its own,
+/// enqueue() only enqueues, wait() waits: so several trainers, each with a stream of its own,
 /// advance side by side on one device.
 class Trainer {
  public:
-  /// Works on `queue`, which is of the device of the section's backend. `seed` and `model` fix
+  /// Works on `stream`, which is of the device of the section's backend. `seed` and `model` fix
   /// every random number. All that is passed by reference outlives the trainer.
-  Trainer(Backend& queue, const TrainingSection& section, const AutoencoderOptions& options,
+  Trainer(Backend& stream, const TrainingSection& section, const AutoencoderOptions& options,
           std::uint32_t seed, int model, TileReduction& reduction);
   ~Trainer();
-  /// Memory of the queue's device that a trainer takes, in bytes.
+  /// Memory of the stream's device that a trainer takes, in bytes.
   static std::size_t bytes(const TrainingSection& section, const AutoencoderOptions& options);
   Trainer(const Trainer&) = delete;
   Trainer& operator=(const Trainer&) = delete;

@@ -5,7 +5,7 @@
 
 #include "app/program.hpp"
 
-/// The program with a GPU, which the launcher plays (kernels/cuda/on_host).
+/// The program with an emulated GPU (tests/cuda_emulation).
 namespace stamarker::test {
 namespace {
 

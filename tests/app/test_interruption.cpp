@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "app/run/interruption.hpp"
-#include "kernels/cpu/dense.hpp"
+#include "kernels/cpu/gemm.hpp"
 
 namespace stamarker::test {
 namespace {

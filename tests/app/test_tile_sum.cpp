@@ -46,7 +46,7 @@ void expect_sum_of_all_tiles(const Comm& group, Backend& backend) {
   EXPECT_EQ(memory.to_host(0, width), sum_along_tree<T>({0, n_tiles}));
 }
 
-/// On every device, that of the launcher among them, whose ranks share one.
+/// On every device, the emulated GPU among them, whose ranks share one.
 TEST(TileSum, AddsAlongTheTreeOnAnyNumberOfRanks) {
   const Comm group(MPI_COMM_WORLD);
   ASSERT_GE(available_devices().size(), 2U);
@@ -57,7 +57,7 @@ TEST(TileSum, AddsAlongTheTreeOnAnyNumberOfRanks) {
   }
 }
 
-/// A stream of another queue would be read before it is written.
+/// A stream of another stream would be read before it is written.
 TEST(TileSum, RefusesPartsOfAnotherQueueThanItsOwn) {
   const Comm group(MPI_COMM_WORLD);
   const auto own = make_backend(Device::cuda), other = make_backend(Device::cuda);
@@ -65,8 +65,8 @@ TEST(TileSum, RefusesPartsOfAnotherQueueThanItsOwn) {
   const auto n_parts = tree.parts_of(group.rank()).size();
   Buffer<float> memory(*other, n_parts * width);
   TileSum sum(group, *own);
-  const auto add = [&](Backend& queue) {
-    sum.sum(queue, tree, memory.matrix(static_cast<int>(n_parts), width));
+  const auto add = [&](Backend& stream) {
+    sum.sum(stream, tree, memory.matrix(static_cast<int>(n_parts), width));
   };
 
   EXPECT_NO_THROW(add(*own));

@@ -50,10 +50,10 @@ TEST_P(Gpu, IsSharedByRanksBeyondTheNumberOfDevices) {
 }
 
 std::vector<float> values(std::size_t n) {
-  std::vector<float> drawn(n);
+  std::vector<float> sampled(n);
   for (std::size_t k = 0; k < n; ++k)
-    drawn[k] = static_cast<float>(uniform_of(random_words({}, 0, k)[0]));
-  return drawn;
+    sampled[k] = static_cast<float>(uniform_of(random_words({}, 0, k)[0]));
+  return sampled;
 }
 
 /// The largest difference of c A P from its value in double, for a backend of that precision.

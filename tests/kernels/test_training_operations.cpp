@@ -39,7 +39,7 @@ constexpr Shape shapes[] = {{1, 1, 1, 3, 2},
                             {257, 5, 100, 37, 5},
                             {60, 6, 50, 131, 37},
                             {64, 7, 64, 512, 30}};
-// More spots, and more of them drawn, than are taken in one turn.
+// More spots, and more of them sampled, than are taken in one turn.
 constexpr Shape many_spots{7499, 4, 7000, 5, 2};
 
 /// What products with X run over, and by what. The CPU backend knows one way.
@@ -61,7 +61,7 @@ class TrainingOperations : public KernelTest {
     out.value.assign(values.begin(), values.end());
     return out;
   }
-  /// About 1 / 3 of it non-zero, or, on many spots, 1 / 30: the CPU lays out these differently.
+  /// About 1 / 3 of it non-zero, or, on many spots, 1 / 30: the CPU blocks these differently.
   SparseRows random_expression(int n_spots) {
     const int apart = n_spots < many_spots.n_spots ? 1 : 10;
     SparseRows x;
@@ -89,9 +89,8 @@ class TrainingOperations : public KernelTest {
     TileView& tile = step.tile;
     const SparseView& x = tile.x;
     const bool is_dense = read_x == ReadX::dense;
-    const auto by =
-        read_x == ReadX::by_library ? SparseProductsBy::library : SparseProductsBy::kernel;
-    ChosenX chosen{make_backend(GetParam(), {.sparse_products = by}), nullptr, nullptr,
+    const auto by = read_x == ReadX::by_library ? SpmmBy::library : SpmmBy::kernel;
+    ChosenX chosen{make_backend(GetParam(), {.spmm_by = by}), nullptr, nullptr,
                    Buffer<float>(*backend, is_dense ? std::size_t(x.n_rows) * x.n_cols : 0)};
     backend->synchronize();
     chosen.x = chosen.maker->layout_of(x);
@@ -227,18 +226,18 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
   std::vector<std::int32_t> own(static_cast<std::size_t>(shape.n_own));
   std::iota(own.begin(), own.end(), 20);
   const Tile tile = make_tile(full, own, Halo::sources);
-  const DeviceTile drawn_tile(*backend, tile, ExpressionInMemory(expression));
+  const DeviceTile sampled_tile(*backend, tile, ExpressionInMemory(expression));
   TileExtent extent;
-  extent.cover(drawn_tile);
+  extent.cover(sampled_tile);
   StepMemory memory(*backend, extent, h, l);
   const Buffer<std::int32_t> third = counter(3);
-  memory.draw(*backend, drawn_tile, {1, 2, Purpose::neighbor}, third.span());
-  StepView drawn = memory.step(drawn_tile, Neighbors::one);
+  memory.draw(*backend, sampled_tile, {1, 2, Purpose::neighbor}, third.span());
+  StepView sampled = memory.step(sampled_tile, Neighbors::one);
 
   Tile one_source = tile;  // the same draw, written out as a graph
   one_source.source.resize(static_cast<std::size_t>(tile.n_attending));
   backend->synchronize();
-  backend->download(drawn.graph.source.data, one_source.source.data(),
+  backend->download(sampled.graph.source.data, one_source.source.data(),
                     one_source.source.size() * sizeof(std::int32_t));
   one_source.row_start.resize(tile.n_attending + 1);
   std::iota(one_source.row_start.begin(), one_source.row_start.end(), 0);
@@ -284,7 +283,7 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
   const std::vector<double> expected(long_way.begin(), long_way.end());
   const double tolerance = 10 * sum_tolerance(shape.n_spots, largest(expected));
   for (const ReadX read_x : all_ways)
-    expect_near(gradient_of(drawn, read_x), expected, tolerance, "gradient, P, dot");
+    expect_near(gradient_of(sampled, read_x), expected, tolerance, "gradient, P, dot");
 }
 
 TEST_P(TrainingOperations, MatchTheOracleOnTilesWithAndWithoutHalo) {

@@ -11,12 +11,12 @@ void ScriptedBackend::sample_neighbors(const GraphView& full, DeviceSpan<const s
   std::int32_t step = 0;
   on_.synchronize();
   on_.download(epoch.data, &step, sizeof step);
-  const std::vector<std::int32_t>& drawn = sources_.at(static_cast<std::size_t>(step));
+  const std::vector<std::int32_t>& sampled = sources_.at(static_cast<std::size_t>(step));
   std::vector<std::int32_t> spots(static_cast<std::size_t>(full.n_sources));
   on_.download(spot.data, spots.data(), spots.size() * sizeof(std::int32_t));
-  std::vector<std::int32_t> local_of(drawn.size()), local_source;
+  std::vector<std::int32_t> local_of(sampled.size()), local_source;
   for (int j = 0; j < full.n_sources; ++j) local_of[spots[j]] = j;
-  for (int i = 0; i < full.n_rows; ++i) local_source.push_back(local_of[drawn[spots[i]]]);
+  for (int i = 0; i < full.n_rows; ++i) local_source.push_back(local_of[sampled[spots[i]]]);
   std::vector<std::int64_t> start{0}, edges;
   std::vector<std::int32_t> targets;
   for (int j = 0; j < full.n_sources; ++j) {

@@ -5,8 +5,8 @@
 
 namespace stamarker::test {
 
-/// Another backend, whose draws are given: spot i of the section attends to sources[t][i] in step
-/// t. It records nothing: the draws come from the host.
+/// Another backend, whose samples are given: spot i of the section attends to sources[t][i] in step
+/// t. It records nothing: the samples come from the host.
 class ScriptedBackend : public Backend {
  public:
   ScriptedBackend(Backend& on, std::vector<std::vector<std::int32_t>> sources)
@@ -69,9 +69,9 @@ class ScriptedBackend : public Backend {
                  DeviceSpan<double> loss) override {
     on_.mlp_train(mlp, training, z, label, parameters, loss);
   }
-  void mlp_winner_gradient(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
-                           Matrix d_z) override {
-    on_.mlp_winner_gradient(mlp, parameters, z, d_z);
+  void mlp_max_logit_gradient(const MlpView& mlp, DeviceSpan<const float> parameters, ConstMatrix z,
+                              Matrix d_z) override {
+    on_.mlp_max_logit_gradient(mlp, parameters, z, d_z);
   }
   void input_saliency(ConstMatrix d_y, ConstMatrix w1, Matrix out) override {
     on_.input_saliency(d_y, w1, out);

@@ -112,11 +112,11 @@ TEST_P(TrainerTest, ModelsSideBySideHaveTheBitsOfOneAtATime) {
   const AutoencoderOptions options = small_options(Neighbors::one, TiedUpdate::split);
   TileReduction alone;
   const TrainingSection section(*backend, data, 2);
-  std::vector<std::unique_ptr<Backend>> queues;
+  std::vector<std::unique_ptr<Backend>> streams;
   std::vector<std::unique_ptr<Trainer>> trainers;
   for (int m = 0; m < 3; ++m) {
-    queues.push_back(make_backend(GetParam()));
-    trainers.push_back(std::make_unique<Trainer>(*queues.back(), section, options, 0, m, alone));
+    streams.push_back(make_backend(GetParam()));
+    trainers.push_back(std::make_unique<Trainer>(*streams.back(), section, options, 0, m, alone));
   }
 
   for (int epoch = 0; epoch < options.epochs; epoch += 3)

@@ -18,7 +18,7 @@ namespace stamarker {
 namespace {
 
 constexpr double entry = 8;      // column and value of one non-zero
-constexpr double laid_out = 12;  // of it, for X W and X^T D (kernels/cpu/sparse_blocks.hpp)
+constexpr double laid_out = 12;  // of it, for X W and X^T D (kernels/cpu/column_blocked_csr.hpp)
 constexpr double short_text = 32;
 
 /// The numbers that the formulas share.
@@ -158,7 +158,7 @@ double svgs_memory(const Plan& p) {
 }
 
 /// Of a GPU in training: X by rows and by columns and the graph of all own tiles; where products
-/// are in tf32, dense copies of X besides (kernels/cuda/product_cost.hpp); for each model in flight
+/// are in tf32, dense copies of X besides (kernels/cuda/spmm_cost.hpp); for each model in flight
 /// what Trainer holds.
 double device_memory(const Plan& p, int n_tiles, int n_in_flight, bool has_dense,
                      double device_bytes) {

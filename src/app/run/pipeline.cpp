@@ -246,9 +246,9 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
   const Device device = device_of(world, config.compute, log);
   const BackendOptions backend_options{.precision = config.compute.precision,
                                        .local_rank = world.rank_on_machine()};
-  const auto make_queue = [&] { return make_backend(device, backend_options); };
+  const auto make_stream = [&] { return make_backend(device, backend_options); };
   std::unique_ptr<Backend> backend;
-  world.together([&] { backend = make_queue(); });
+  world.together([&] { backend = make_stream(); });
   const double base_memory = peak_memory(world).largest;
   std::string checksum;
   world.on_root([&] {
@@ -266,7 +266,7 @@ void run_pipeline(const Comm& world, const PipelineRequest& request) {
                  .fingerprints = fingerprints,
                  .log = log,
                  .backend = *backend,
-                 .make_queue = make_queue,
+                 .make_stream = make_stream,
                  .plan = plan,
                  .n_threads = n_threads,
                  .base_memory = base_memory,

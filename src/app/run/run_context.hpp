@@ -56,7 +56,7 @@ struct RunContext {
   const Fingerprints& fingerprints;
   Log& log;
   Backend& backend;
-  std::function<std::unique_ptr<Backend>()> make_queue;  // another backend of the same device
+  std::function<std::unique_ptr<Backend>()> make_stream;  // another backend of the same device
   ParallelPlan plan;
   int n_threads = 1;
   double base_memory = 0;                                    // bytes of a rank before the stages

@@ -25,14 +25,14 @@ bool each_has_its_own(const Comm& group, const std::string& device) {
   return std::ranges::adjacent_find(all) == all.end();
 }
 
-std::unique_ptr<DeviceGroup> group_of_devices(const Comm& group, Backend& queue) {
-  if (group.size() == 1 || queue.device_id().empty()) return nullptr;
-  const bool can_all = group.max(can_join_groups(queue) ? 0 : 1) == 0;
-  if (!each_has_its_own(group, queue.device_id()) || !can_all) return nullptr;
+std::unique_ptr<DeviceGroup> group_of_devices(const Comm& group, Backend& stream) {
+  if (group.size() == 1 || stream.device_id().empty()) return nullptr;
+  const bool can_all = group.max(can_join_groups(stream) ? 0 : 1) == 0;
+  if (!each_has_its_own(group, stream.device_id()) || !can_all) return nullptr;
   DeviceGroup::Id id{};
   if (group.rank() == 0) id = new_group_id();
   group.broadcast(std::span<char>(id));
-  return join_group(queue, id, group.rank(), group.size());
+  return join_group(stream, id, group.rank(), group.size());
 }
 
 std::size_t n_parts_of_all(const TileTree& tree) {
@@ -41,33 +41,33 @@ std::size_t n_parts_of_all(const TileTree& tree) {
 
 }  // namespace
 
-TileSum::TileSum(const Comm& group, Backend& queue)
+TileSum::TileSum(const Comm& group, Backend& stream)
     : group_(group),
-      queue_(queue),
-      devices_(group_of_devices(group, queue)),
-      gathered_(queue.allocate(0)) {}
+      stream_(stream),
+      devices_(group_of_devices(group, stream)),
+      gathered_(stream.allocate(0)) {}
 
 void TileSum::reserve(const TileTree& tree, std::size_t n_bytes) {
   if (!devices_) return;
   const std::size_t n_all = n_bytes * n_parts_of_all(tree);
   if (n_all <= n_gathered_bytes_) return;
-  gathered_ = queue_.allocate(n_all);
+  gathered_ = stream_.allocate(n_all);
   n_gathered_bytes_ = n_all;
 }
 
 template <class T>
-void TileSum::combine(Backend& queue, const TileTree& tree, DeviceMatrix<T> parts) {
+void TileSum::combine(Backend& stream, const TileTree& tree, DeviceMatrix<T> parts) {
   if (group_.size() == 1) return;
-  expects(&queue == &queue_, "parts of the queue that the group's exchange works behind");
+  expects(&stream == &stream_, "parts of the stream that the group's exchange works behind");
   const auto width = static_cast<std::size_t>(parts.n_cols);
   if (devices_) return combine_on_device(tree, parts);
-  if (queue_.device_id().empty())
+  if (stream_.device_id().empty())
     return combine_on_host(tree, std::span<T>(parts.data, parts.size()), width);
   std::vector<T> host(parts.size());
-  queue_.synchronize();
-  queue_.download(parts.data, host.data(), host.size() * sizeof(T));
+  stream_.synchronize();
+  stream_.download(parts.data, host.data(), host.size() * sizeof(T));
   combine_on_host(tree, std::span<T>(host), width);
-  queue_.upload(host.data(), parts.data, width * sizeof(T));
+  stream_.upload(host.data(), parts.data, width * sizeof(T));
 }
 
 template <class T>
@@ -90,9 +90,9 @@ void TileSum::combine_on_device(const TileTree& tree, DeviceMatrix<T> parts) {
   T* all = static_cast<T*>(gathered_.get());
   devices_->all_gather(parts.data, n_bytes, all);
   const auto part = [&](int k) { return DeviceSpan<T>(all + k * width, width); };
-  for (const auto& [to, from] : tree.additions()) queue_.add(part(from), part(to));
-  queue_.clear(parts.data, width * sizeof(T));
-  queue_.add(part(0), DeviceSpan<T>(parts.data, width));
+  for (const auto& [to, from] : tree.additions()) stream_.add(part(from), part(to));
+  stream_.clear(parts.data, width * sizeof(T));
+  stream_.add(part(0), DeviceSpan<T>(parts.data, width));
 }
 
 template void TileSum::combine(Backend&, const TileTree&, DeviceMatrix<float>);

@@ -21,9 +21,9 @@
 namespace stamarker {
 namespace {
 
-/// A model in training and the queue that it has to itself.
+/// A model in training and the stream that it has to itself.
 struct Flight {
-  Backend* queue = nullptr;
+  Backend* stream = nullptr;
   int model = 0;
   std::unique_ptr<Trainer> trainer;  // none: free for the next model
 };
@@ -92,8 +92,8 @@ class GroupTraining {
                                    Trainer::bytes(*section_, run_.config.autoencoder), n_waiting);
     flights_.resize(static_cast<std::size_t>(n));
     for (Flight& flight : flights_) {
-      if (&flight != flights_.data()) queues_.push_back(run_.make_queue());
-      flight.queue = queues_.empty() ? &run_.backend : queues_.back().get();
+      if (&flight != flights_.data()) streams_.push_back(run_.make_stream());
+      flight.stream = streams_.empty() ? &run_.backend : streams_.back().get();
     }
   }
 
@@ -136,7 +136,7 @@ class GroupTraining {
       if (flight.trainer || waiting.empty()) continue;
       const int m = flight.model = waiting.back();
       waiting.pop_back();
-      flight.trainer = std::make_unique<Trainer>(*flight.queue, *section_, run_.config.autoencoder,
+      flight.trainer = std::make_unique<Trainer>(*flight.stream, *section_, run_.config.autoencoder,
                                                  run_.config.seed, m, sum_);
       if (file_is_current(m))
         flight.trainer->restore(
@@ -144,7 +144,7 @@ class GroupTraining {
     }
   }
 
-  /// Some epochs of all models in flight. A device with a queue of its own is left to itself for a
+  /// Some epochs of all models in flight. A device with a stream of its own is left to itself for a
   /// while, as it would otherwise wait for the host after every epoch.
   void advance() {
     const int n = run_.backend.free_bytes() ? 16 : 1;
@@ -219,7 +219,7 @@ class GroupTraining {
   TileSum sum_;
   Block models_;
   Progress progress_;
-  std::vector<std::unique_ptr<Backend>> queues_;  // of the second flight on
+  std::vector<std::unique_ptr<Backend>> streams_;  // of the second flight on
   std::optional<TrainingSection> section_;
   int n_done_ = 0;
   std::vector<Flight> flights_;
