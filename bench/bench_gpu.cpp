@@ -154,11 +154,11 @@ struct Work {
 std::vector<Work> operations_of(StepCase& on, double n_decoded, double n_encoded) {
   Backend& b = on.backend;
   const StepView& s = on.step;
-  const double n_spots = s.y.n_rows, h = s.y.n_cols, l = s.z.n_cols, g = s.tile.x.n_cols;
-  const double entries = static_cast<double>(s.tile.x.column.size);
+  const double n_spots = s.y.n_rows, h = s.y.n_cols, l = s.z.n_cols, g = s.tile.x->n_cols();
+  const double entries = static_cast<double>(s.tile.x->nnz());
   const double edges = s.single_source ? 0 : static_cast<double>(on.tile.n_edges());  // attended
   const double j = n_decoded, k = n_encoded;  // N of both where nothing is sampled
-  const bool is_dense = s.tile.x_dense.data != nullptr;
+  const bool is_dense = s.tile.x->format() == ExpressionFormat::dense;
   const bool is_joint = s.gradient.is_joint();
   const double elements = is_dense ? n_spots * g : entries, passes = is_joint ? 1 : 2;
   const double x_bytes = is_dense ? 4 * n_spots * g : 8 * entries;
@@ -235,37 +235,35 @@ std::pair<double, double> distinct_draws(StepCase& on) {
 
 /// A product with X by our kernel, by the library and by a dense X, and which of them the backend
 /// chooses.
-void check_cost_model(StepCase& on, const Options& options) {
-  TileView& tile = on.step.tile;
-  const TileView as_chosen = tile;
-  const SparseView& x = as_chosen.x;
-  Buffer<float> dense(on.backend, StepCase::area(x.n_rows, x.n_cols));
-  on.backend.to_dense(x, dense.matrix(x.n_rows, x.n_cols));
-  const auto library = make_backend(options.device, {.spmm_by = SpmmBy::library});
-  const auto x_layout = library->layout_of(x),
-             xt_layout = library->layout_of(as_chosen.x_transposed);
-  library->synchronize();
+void check_cost_model(StepCase& on, const PreparedData& data, const Options& options) {
+  const Expression* const chosen = on.step.tile.x;
+  const SparseRows& x = data.expression;
+  constexpr std::array formats{ExpressionFormat::spmm_kernel, ExpressionFormat::spmm_library,
+                               ExpressionFormat::dense};
   const char* names[] = {"kernel", "library", "dense"};
-  const auto seconds_by = [&](int way, void (Backend::*operation)(const StepView&)) {
-    tile.x.layout = way == 1 ? x_layout.get() : nullptr;
-    tile.x_transposed.layout = way == 1 ? xt_layout.get() : nullptr;
-    tile.x_dense = way == 2 ? std::as_const(dense).matrix(x.n_rows, x.n_cols) : ConstMatrix();
-    return seconds_of(on.backend, options.repeats, [&] { (on.backend.*operation)(on.step); });
+  const auto seconds_in = [&](ExpressionFormat format,
+                              void (Backend::*operation)(const StepView&)) {
+    const auto stored =
+        on.backend.make_expression({x.n_rows, x.n_cols, x.row_start, x.column, x.value}, format);
+    on.step.tile.x = stored.get();
+    const double seconds =
+        seconds_of(on.backend, options.repeats, [&] { (on.backend.*operation)(on.step); });
+    on.step.tile.x = chosen;
+    return seconds;
   };
   const auto check = [&](const char* name, void (Backend::*operation)(const StepView&),
-                         const SparseLayout* layout) {
-    const double seconds[] = {seconds_by(0, operation), seconds_by(1, operation),
-                              seconds_by(2, operation)};
-    const int chosen = as_chosen.x_dense.data != nullptr ? 2 : layout != nullptr ? 1 : 0;
-    const auto fastest = std::ranges::min_element(seconds) - seconds;
+                         ExpressionFormat chosen_format) {
+    std::array<double, formats.size()> seconds{};
+    for (std::size_t k = 0; k < formats.size(); ++k) seconds[k] = seconds_in(formats[k], operation);
+    const auto at = std::ranges::find(formats, chosen_format) - formats.begin();
+    const auto fastest = std::ranges::min_element(seconds) - seconds.begin();
     fmt::print(
         "cost model: {}: kernel {:.4f} ms, library {:.4f} ms, dense {:.4f} ms; chooses {}: {}\n",
-        name, seconds[0] * 1e3, seconds[1] * 1e3, seconds[2] * 1e3, names[chosen],
-        chosen == fastest ? "the fastest" : "NOT THE FASTEST");
+        name, seconds[0] * 1e3, seconds[1] * 1e3, seconds[2] * 1e3, names[at],
+        at == fastest ? "the fastest" : "NOT THE FASTEST");
   };
-  check("project", &Backend::project, x.layout);
-  check("weight_gradient", &Backend::weight_gradient, as_chosen.x_transposed.layout);
-  tile = as_chosen;
+  check("project", &Backend::project, chosen->format());
+  check("weight_gradient", &Backend::weight_gradient, chosen->transposed_format());
 }
 
 struct Profile {
@@ -336,7 +334,7 @@ void bench_section(Backend& backend, const PreparedData& data, const Options& op
       print_row(work, seconds, most);
     }
     fmt::print("{:18s} {:10.4f}\n", "all of them", total * 1e3);
-    if (options.device == Device::cuda) check_cost_model(on, options);  // a CPU has one way
+    if (options.device == Device::cuda) check_cost_model(on, data, options);  // a CPU has one way
     bench_epochs(data, options, profile);
     fmt::print("\n");
   }

@@ -13,6 +13,7 @@
 #include "data/spatial_order.hpp"
 #include "kernels/buffer.hpp"
 #include "kernels/cpu/blocks.hpp"
+#include "kernels/cpu/column_blocked_csr.hpp"
 #include "kernels/cpu/gemm.hpp"
 #include "kernels/cpu/rows.hpp"
 #include "machine.hpp"
@@ -81,7 +82,7 @@ struct Chain {
 /// are decoded and K encoded.
 struct Sizes {
   explicit Sizes(const Chain& chain) {
-    const SparseView& x = chain.step.tile.x;
+    const SparseView x = static_cast<const CpuExpression&>(*chain.step.tile.x).csr();
     n = x.n_rows;
     entries = static_cast<double>(x.row_start.data[x.n_rows]);
     edges = static_cast<double>(chain.tile.n_edges());

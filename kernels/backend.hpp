@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -47,19 +48,39 @@ struct DeviceMatrix {
 using Matrix = DeviceMatrix<float>;
 using ConstMatrix = DeviceMatrix<const float>;
 
-/// What a backend keeps beside a sparse matrix so that products with it are fast; its own business.
-class SparseLayout {
- public:
-  virtual ~SparseLayout() = default;
+/// A sparse matrix by rows (CSR) in host memory.
+struct HostCsr {
+  int n_rows = 0, n_cols = 0;
+  std::span<const std::int64_t> row_start;  // [n_rows + 1], from 0
+  std::span<const std::int32_t> column;     // [nnz], ascending in a row
+  std::span<const float> value;             // [nnz]
 };
 
-/// A sparse matrix by rows (CSR) in backend memory.
-struct SparseView {
-  int n_rows = 0, n_cols = 0;
-  DeviceSpan<const std::int64_t> row_start;  // [n_rows + 1]
-  DeviceSpan<const std::int32_t> column;     // [nnz]
-  DeviceSpan<const float> value;             // [nnz]
-  const SparseLayout* layout = nullptr;      // of layout_of(), or none
+/// How products with X are computed: as the backend's cost model says, or always in one way (for
+/// tests and benchmarks). The CPU has one way.
+enum class ExpressionFormat { fastest, spmm_kernel, spmm_library, dense };
+
+/// The expression X [n_rows, n_cols] of a tile, in the storage formats in which its backend
+/// multiplies it. Owns the memory. The backend outlives it; other backends of one device may read
+/// it.
+class Expression {
+ public:
+  Expression(int n_rows, int n_cols, std::int64_t nnz)
+      : n_rows_(n_rows), n_cols_(n_cols), nnz_(nnz) {}
+  virtual ~Expression() = default;
+  Expression(const Expression&) = delete;
+  Expression& operator=(const Expression&) = delete;
+
+  int n_rows() const { return n_rows_; }
+  int n_cols() const { return n_cols_; }
+  std::int64_t nnz() const { return nnz_; }
+  /// How X W is computed, and X^T D.
+  virtual ExpressionFormat format() const { return ExpressionFormat::spmm_kernel; }
+  virtual ExpressionFormat transposed_format() const { return ExpressionFormat::spmm_kernel; }
+
+ private:
+  int n_rows_, n_cols_;
+  std::int64_t nnz_;
 };
 
 /// Who attends to whom in a tile. Row i lists the sources of spot i; none is empty. The transposed
@@ -78,10 +99,8 @@ struct GraphView {
 /// needed, then the spots two hops away whose expression is needed (docs/parallel.md: Tiles).
 struct TileView {
   int n_own = 0, n_attending = 0, n_spots = 0;
-  GraphView graph;          // rows: the n_attending first spots; sources: all spots of the tile
-  SparseView x;             // [n_spots, G]
-  SparseView x_transposed;  // [G, n_spots] where the backend wants it, else empty
-  ConstMatrix x_dense;      // [n_spots, G] where the backend wants it, else empty
+  GraphView graph;  // rows: the n_attending first spots; sources: all spots of the tile
+  const Expression* x = nullptr;        // [n_spots, G]
   DeviceSpan<const std::int32_t> spot;  // [n_spots], index in the section, for random samples
 };
 
@@ -186,11 +205,6 @@ class Backend {
   /// After synchronize().
   virtual void download(const void* device, void* host, std::size_t bytes) = 0;
   virtual void clear(void* device, std::size_t bytes) = 0;  // to zero
-  /// For an expression matrix that does not change and outlives the layout; may be null.
-  virtual std::unique_ptr<SparseLayout> layout_of(const SparseView& x) {
-    (void)x;
-    return nullptr;
-  }
   /// Which instruction sets or device the kernels run on, for the log.
   virtual std::string description() const = 0;
   /// Tells the devices of a machine apart; empty where memory is the host's.
@@ -203,16 +217,9 @@ class Backend {
   /// and has been called once before. Here every launch() simply calls it.
   virtual std::unique_ptr<CapturedGraph> capture(std::function<void()> enqueue);
 
-  /// Whether GEMM with a dense X is faster than SpMM with its nonzeros, and
-  /// there is memory for that.
-  virtual bool wants_dense(const SparseView& x) const {
-    (void)x;
-    return false;
-  }
-  /// Whether weight_gradient reads tile.x_transposed. Here it reads what layout_of() made of X.
-  virtual bool wants_transposed() const { return false; }
-  /// out = X, zeros included, [n_rows, n_cols].
-  virtual void to_dense(const SparseView& x, Matrix out) = 0;
+  /// Stores X for the products project() and weight_gradient(). Throws OutOfDeviceMemory.
+  virtual std::unique_ptr<Expression> make_expression(
+      const HostCsr& x, ExpressionFormat format = ExpressionFormat::fastest) = 0;
 
   /// out = A^T A, [n_cols, n_cols]. Both triangles.
   virtual void gram(ConstMatrix a, Matrix out) = 0;
@@ -317,13 +324,8 @@ bool is_built_for(Device device);
 /// Why available_devices() lacks the device, and what to do, on one line; empty when it has it.
 std::string why_missing(Device device);
 
-/// Which SpMM a GPU takes: the one that the cost model finds faster, or always the same one (for
-/// tests and benchmarks).
-enum class SpmmBy { fastest, kernel, library };
-
 struct BackendOptions {
   Precision precision = Precision::fp32;
-  SpmmBy spmm_by = SpmmBy::fastest;
   int local_rank = 0;  // among the ranks of this machine: GPU number local_rank modulo their number
 };
 /// Throws InputError where the device is not to be had, saying how to get it.

@@ -146,14 +146,14 @@ void ColumnBlockedCsr::assign_transposed_subset(const ColumnBlockedCsr& all, con
   }
 }
 
-const ColumnBlockedCsr& CpuLayout::rows() const {
-  std::call_once(rows_made_, [&] { rows_.assign(x_); });
-  return rows_;
+const ColumnBlockedCsr& CpuExpression::blocks() const {
+  std::call_once(blocks_made_, [&] { blocks_.assign(csr()); });
+  return blocks_;
 }
 
-const ColumnBlockedCsr& CpuLayout::columns() const {
-  std::call_once(columns_made_, [&] { columns_.assign_transposed(x_); });
-  return columns_;
+const ColumnBlockedCsr& CpuExpression::transposed_blocks() const {
+  std::call_once(transposed_made_, [&] { transposed_.assign_transposed(csr()); });
+  return transposed_;
 }
 
 }  // namespace stamarker

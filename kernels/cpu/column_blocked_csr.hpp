@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "kernels/backend.hpp"
 #include "kernels/cpu/rows.hpp"
+#include "kernels/sparse_view.hpp"
 
 namespace stamarker {
 
@@ -60,18 +60,20 @@ struct DenseOperand {
   ConstMatrix less = {};
 };
 
-/// Both products with the expression of a tile: X W and X^T D.
-class CpuLayout : public SparseLayout {
+/// X and X^T as column-blocked CSR.
+class CpuExpression : public Expression {
  public:
-  explicit CpuLayout(const SparseView& x) : x_(x) {}
+  CpuExpression(Backend& on, const HostCsr& x)
+      : Expression(x.n_rows, x.n_cols, static_cast<std::int64_t>(x.value.size())), x_(on, x) {}
 
-  const ColumnBlockedCsr& rows() const;     // made when first asked for
-  const ColumnBlockedCsr& columns() const;  // likewise
+  SparseView csr() const { return x_.view(); }
+  const ColumnBlockedCsr& blocks() const;             // of X, made when first asked for
+  const ColumnBlockedCsr& transposed_blocks() const;  // of X^T, likewise
 
  private:
-  SparseView x_;
-  mutable std::once_flag rows_made_, columns_made_;
-  mutable ColumnBlockedCsr rows_, columns_;
+  SparseBuffer x_;
+  mutable std::once_flag blocks_made_, transposed_made_;
+  mutable ColumnBlockedCsr blocks_, transposed_;
 };
 
 }  // namespace stamarker

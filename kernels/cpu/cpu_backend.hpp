@@ -18,10 +18,9 @@ class CpuBackend : public Backend {
   void upload(const void* host, void* device, std::size_t bytes) override;
   void download(const void* device, void* host, std::size_t bytes) override;
   void clear(void* device, std::size_t bytes) override;
-  std::unique_ptr<SparseLayout> layout_of(const SparseView& x) override;
   std::string description() const override;
 
-  void to_dense(const SparseView& x, Matrix out) override;
+  std::unique_ptr<Expression> make_expression(const HostCsr& x, ExpressionFormat format) override;
   void gram(ConstMatrix a, Matrix out) override;
   void project(const StepView& step) override;
   void attend(const StepView& step) override;

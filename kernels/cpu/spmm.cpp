@@ -10,18 +10,10 @@
 namespace stamarker {
 namespace {
 
-/// The layout that came with a tile, or one made for this call.
-class LayoutOf {
- public:
-  explicit LayoutOf(const SparseView& x) : made_(x), given_(x.layout) {}
-  const CpuLayout* operator->() const {
-    return given_ == nullptr ? &made_ : static_cast<const CpuLayout*>(given_);
-  }
-
- private:
-  CpuLayout made_;
-  const SparseLayout* given_;
-};
+const CpuExpression& expression_of(const StepView& step) {
+  expects(step.tile.x->n_rows() == step.tile.n_spots, "a row of expression for every spot");
+  return static_cast<const CpuExpression&>(*step.tile.x);
+}
 
 /// Packs a tile of n rows of B.
 void pack(const DenseOperand& b, int source, int n, int column, float* tile) {
@@ -41,8 +33,8 @@ void pack(const DenseOperand& b, int source, int n, int column, float* tile) {
 
 }  // namespace
 
-std::unique_ptr<SparseLayout> CpuBackend::layout_of(const SparseView& x) {
-  return std::make_unique<CpuLayout>(x);
+std::unique_ptr<Expression> CpuBackend::make_expression(const HostCsr& x, ExpressionFormat) {
+  return std::make_unique<CpuExpression>(*this, x);
 }
 
 void CpuBackend::multiply(const ColumnBlockedCsr& a, const DenseOperand& b, float factor,
@@ -82,43 +74,33 @@ void CpuBackend::multiply(const ColumnBlockedCsr& a, const DenseOperand& b, floa
   }
 }
 
-void CpuBackend::to_dense(const SparseView& x, Matrix out) {
-  for_row_blocks(x.n_rows, [&](int begin, int end) {
-    for (int i = begin; i < end; ++i) {
-      float* row = out.data + static_cast<std::size_t>(i) * out.n_cols;
-      std::fill(row, row + out.n_cols, 0.0f);
-      for (std::int64_t e = x.row_start.data[i]; e < x.row_start.data[i + 1]; ++e)
-        row[x.column.data[e]] = x.value.data[e];
-    }
-  });
-}
-
 void CpuBackend::project(const StepView& step) {
-  multiply(LayoutOf(step.tile.x)->rows(), {step.weights.w1}, 1, rows::Store::overwrite, step.y);
+  multiply(expression_of(step).blocks(), {step.weights.w1}, 1, rows::Store::overwrite, step.y);
 }
 
 void CpuBackend::weight_gradient(const StepView& step) {
   if (step.single_source) return weight_gradient_sampled(step);
-  const LayoutOf x(step.tile.x);
+  const CpuExpression& x = expression_of(step);
   const GradientView& gradient = step.gradient;
   const ConstMatrix h3 = ConstMatrix(step.h3).rows(step.tile.n_own);  // own spots come first
   if (gradient.is_joint()) {                                          // X^T (dY - c H3) in one pass
-    multiply(x->columns(), {step.y, {}, step.scale, h3}, 1, rows::Store::overwrite, gradient.w1);
+    multiply(x.transposed_blocks(), {step.y, {}, step.scale, h3}, 1, rows::Store::overwrite,
+             gradient.w1);
     return;
   }
-  multiply(x->columns(), {step.y}, 1, rows::Store::overwrite, gradient.w1);
-  multiply(x->columns(), {h3}, -step.scale, rows::Store::overwrite, gradient.decoder_w1);
+  multiply(x.transposed_blocks(), {step.y}, 1, rows::Store::overwrite, gradient.w1);
+  multiply(x.transposed_blocks(), {h3}, -step.scale, rows::Store::overwrite, gradient.decoder_w1);
 }
 
 void CpuBackend::weight_gradient_sampled(const StepView& step) {
-  const LayoutOf x(step.tile.x);
+  const CpuExpression& x = expression_of(step);
   const GradientView& gradient = step.gradient;
-  encoded_columns_.assign_transposed_subset(x->columns(), step.tile.x, sampled_.encoded);
+  encoded_columns_.assign_transposed_subset(x.transposed_blocks(), x.csr(), sampled_.encoded);
   multiply(encoded_columns_, {ConstMatrix(step.h1).rows(sampled_.n_encoded())}, 1,
            rows::Store::overwrite, gradient.w1);
-  multiply(x->columns(), {ConstMatrix(step.h3).rows(sampled_.n_decoded()), sampled_.decoded_of},
-           -step.scale, gradient.is_joint() ? rows::Store::add : rows::Store::overwrite,
-           gradient.decoder_w1);
+  multiply(x.transposed_blocks(),
+           {ConstMatrix(step.h3).rows(sampled_.n_decoded()), sampled_.decoded_of}, -step.scale,
+           gradient.is_joint() ? rows::Store::add : rows::Store::overwrite, gradient.decoder_w1);
 }
 
 }  // namespace stamarker

@@ -2,6 +2,7 @@
 #include <cstdint>
 
 #include "kernels/backend.hpp"
+#include "kernels/cuda/cuda_expression.hpp"
 #include "kernels/cuda/gemm.hpp"
 #include "kernels/cuda/runtime.hpp"
 #include "kernels/cuda/sampled_rows.hpp"
@@ -44,10 +45,7 @@ class CudaBackend : public Backend {
   std::optional<std::size_t> free_bytes() const override { return free_memory(); }
   std::unique_ptr<CapturedGraph> capture(std::function<void()> enqueue) override;
 
-  bool wants_dense(const SparseView& x) const override;
-  bool wants_transposed() const override { return true; }
-  std::unique_ptr<SparseLayout> layout_of(const SparseView& x) override;
-  void to_dense(const SparseView& x, Matrix out) override;
+  std::unique_ptr<Expression> make_expression(const HostCsr& x, ExpressionFormat format) override;
   void gram(ConstMatrix a, Matrix out) override;
   void project(const StepView& step) override;
   void attend(const StepView& step) override;
@@ -103,10 +101,15 @@ class CudaBackend : public Backend {
   void add_transposed_product(ConstMatrix a, ConstMatrix b, Matrix out);
   void add_gram(ConstMatrix a, Matrix out);
   void multiply(const Spmm& product);
-  /// out = factor A B + keep out, A with a layout.
-  void multiply_by_library(const SparseView& a, ConstMatrix b, float factor, float keep,
-                           Matrix out);
-  void multiply_transposed(const TileView& tile, float factor, ConstMatrix b, Matrix out);
+  /// out = factor A B + keep out.
+  void multiply_by_library(const SparseView& a, const std::int32_t* row_start_32, ConstMatrix b,
+                           float factor, float keep, Matrix out);
+  // Of make_expression(): whether X is stored dense, whether cuSPARSE multiplies A, and what for.
+  bool wants_dense(const SparseView& x) const;
+  bool wants_library(const SparseView& a, ExpressionFormat format) const;
+  void to_dense(const SparseView& x, Matrix out);
+  Buffer<std::int32_t> row_start_32_of(const SparseView& a);
+  void multiply_transposed(const CudaExpression& x, float factor, ConstMatrix b, Matrix out);
   /// out [1] = <a, b> of n values, in double.
   void dot_of(std::int64_t n, const float* a, const float* b, double* out);
 
@@ -116,7 +119,7 @@ class CudaBackend : public Backend {
   void decoder_backward_sampled(const StepView& step);
   void latent_backward_sampled(const StepView& step);
   void weight_gradient_sampled(const StepView& step);
-  void weight_gradient_sampled_dense(const StepView& step);
+  void weight_gradient_sampled_dense(const StepView& step, const CudaExpression& x);
 
   DeviceLimits limits_;
   BackendOptions options_;

@@ -168,8 +168,9 @@ void CudaBackend::latent_backward_sampled(const StepView& step) {
 
 /// X^T dY over the sampled spots, then X^T H3, whose row i is the sampled row that spot i took.
 void CudaBackend::weight_gradient_sampled(const StepView& step) {
-  if (step.tile.x_dense.data != nullptr) return weight_gradient_sampled_dense(step);
-  const SparseView& xt = step.tile.x_transposed;
+  const CudaExpression& x = expression_of(step);
+  if (x.format() == ExpressionFormat::dense) return weight_gradient_sampled_dense(step, x);
+  const SparseView xt = x.transposed_csr();
   const int n_own = step.tile.n_own;
   auto* end = static_cast<std::int64_t*>(
       renumbered_memory_.bytes(static_cast<std::size_t>(xt.n_rows) * sizeof(std::int64_t) +
@@ -194,7 +195,7 @@ void CudaBackend::weight_gradient_sampled(const StepView& step) {
 }
 
 /// The same with dY and H3 written out for every spot.
-void CudaBackend::weight_gradient_sampled_dense(const StepView& step) {
+void CudaBackend::weight_gradient_sampled_dense(const StepView& step, const CudaExpression& x) {
   const GradientView& gradient = step.gradient;
   const int n_own = step.tile.n_own, n_spots = step.tile.n_spots, width = step.y.n_cols;
   const Matrix rows{workspace<float>(static_cast<std::size_t>(n_spots) * width), n_spots, width};
@@ -203,14 +204,14 @@ void CudaBackend::weight_gradient_sampled_dense(const StepView& step) {
                  rows};
   if (gradient.is_joint()) {
     spread_rows(stream(), how);
-    return multiply_transposed(step.tile, 1, rows, gradient.w1);
+    return multiply_transposed(x, 1, rows, gradient.w1);
   }
   how.n_second = 0;
   spread_rows(stream(), how);
-  multiply_transposed(step.tile, 1, rows, gradient.w1);
+  multiply_transposed(x, 1, rows, gradient.w1);
   how = {nullptr, nullptr, step.scale, step.h3.data, sampled_.decoded_of, n_own, rows.rows(n_own)};
   spread_rows(stream(), how);
-  multiply_transposed(step.tile, 1, rows.rows(n_own), gradient.decoder_w1);
+  multiply_transposed(x, 1, rows.rows(n_own), gradient.decoder_w1);
 }
 
 }  // namespace stamarker

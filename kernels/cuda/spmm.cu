@@ -37,22 +37,11 @@ __global__ void narrow_kernel(std::int64_t n, const std::int64_t* from, std::int
   if (k < n) to[k] = static_cast<std::int32_t>(from[k]);
 }
 
-/// Where the rows of a matrix begin, for the library, whose indices are all of one width.
-class LibraryLayout : public SparseLayout {
- public:
-  LibraryLayout(Backend& backend, const SparseView& of)
-      : row_start_(backend.allocate(of.row_start.size * sizeof(std::int32_t))) {}
-  std::int32_t* row_start() const { return static_cast<std::int32_t*>(row_start_.get()); }
-
- private:
-  Backend::Memory row_start_;  // [n_rows + 1]
-};
-
 ExpressionShape shape_of(const SparseView& x) {
   return {x.n_rows, x.n_cols, static_cast<std::int64_t>(x.column.size)};
 }
 
-CsrRows lists_of(const SparseView& x) {
+CsrRows rows_of(const SparseView& x) {
   return {x.n_rows, x.row_start.data, x.row_start.data + 1, x.column.data, x.value.data};
 }
 
@@ -65,24 +54,41 @@ bool CudaBackend::wants_dense(const SparseView& x) const {
          has_room_for_dense(bytes, free_memory(), limits_.memory_bytes);
 }
 
-std::unique_ptr<SparseLayout> CudaBackend::layout_of(const SparseView& x) {
-  const bool fits = x.column.size <= std::numeric_limits<std::int32_t>::max();
-  const bool is_wanted = options_.spmm_by == SpmmBy::fastest
-                             ? is_faster_by_library(shape_of(x), n_processors())
-                             : options_.spmm_by == SpmmBy::library;
-  if (!fits || !is_wanted) return nullptr;
-  auto layout = std::make_unique<LibraryLayout>(*this, x);
-  const auto n = static_cast<std::int64_t>(x.row_start.size);
-  launch(stream(), {.n_blocks = blocks_for(n, threads_per_block), .n_threads = threads_per_block},
-         narrow_kernel, n, x.row_start.data, layout->row_start());
-  return layout;
+bool CudaBackend::wants_library(const SparseView& a, ExpressionFormat format) const {
+  const bool fits = a.column.size <= std::numeric_limits<std::int32_t>::max();
+  return fits &&
+         (format == ExpressionFormat::fastest ? is_faster_by_library(shape_of(a), n_processors())
+                                              : format == ExpressionFormat::spmm_library);
 }
 
-void CudaBackend::multiply_by_library(const SparseView& a, ConstMatrix b, float factor, float keep,
-                                      Matrix out) {
-  const auto& layout = static_cast<const LibraryLayout&>(*a.layout);
+Buffer<std::int32_t> CudaBackend::row_start_32_of(const SparseView& a) {
+  Buffer<std::int32_t> narrow(*this, a.row_start.size);
+  const auto n = static_cast<std::int64_t>(a.row_start.size);
+  launch(stream(), {.n_blocks = blocks_for(n, threads_per_block), .n_threads = threads_per_block},
+         narrow_kernel, n, a.row_start.data, narrow.span().data);
+  return narrow;
+}
+
+std::unique_ptr<Expression> CudaBackend::make_expression(const HostCsr& x,
+                                                         ExpressionFormat format) {
+  auto made = std::make_unique<CudaExpression>(*this, x);
+  const SparseView csr = made->csr(), transposed = made->transposed_csr();
+  if (format == ExpressionFormat::dense ||
+      (format == ExpressionFormat::fastest && wants_dense(csr))) {
+    made->dense_.emplace(*this, static_cast<std::size_t>(x.n_rows) * x.n_cols);
+    to_dense(csr, made->dense_->matrix(x.n_rows, x.n_cols));
+    return made;
+  }
+  if (wants_library(csr, format)) made->row_start_32_ = row_start_32_of(csr);
+  if (wants_library(transposed, format))
+    made->transposed_row_start_32_ = row_start_32_of(transposed);
+  return made;
+}
+
+void CudaBackend::multiply_by_library(const SparseView& a, const std::int32_t* row_start_32,
+                                      ConstMatrix b, float factor, float keep, Matrix out) {
   spmm_library_.multiply({a.n_rows, a.n_cols, static_cast<std::int64_t>(a.column.size),
-                          layout.row_start(), a.column.data, a.value.data},
+                          row_start_32, a.column.data, a.value.data},
                          b, factor, keep, out,
                          [this](std::size_t bytes) { return workspace<unsigned char>(bytes); });
 }
@@ -99,26 +105,26 @@ void CudaBackend::multiply(const Spmm& product) {
 }
 
 void CudaBackend::project(const StepView& step) {
-  if (step.tile.x_dense.data != nullptr)
-    return multiply(step.tile.x_dense, step.weights.w1, step.y);
-  if (step.tile.x.layout != nullptr)
-    return multiply_by_library(step.tile.x, step.weights.w1, 1, 0, step.y);
-  multiply(Spmm{.a = lists_of(step.tile.x),
+  const CudaExpression& x = expression_of(step);
+  if (x.format() == ExpressionFormat::dense) return multiply(x.dense(), step.weights.w1, step.y);
+  if (x.format() == ExpressionFormat::spmm_library)
+    return multiply_by_library(x.csr(), x.row_start_32(), step.weights.w1, 1, 0, step.y);
+  multiply(Spmm{.a = rows_of(x.csr()),
                 .b = step.weights.w1,
                 .n_b_rows = step.weights.w1.n_rows,
                 .out = step.y});
 }
 
 /// out = factor X^T B, for as many spots as B has rows: own spots stand first.
-void CudaBackend::multiply_transposed(const TileView& tile, float factor, ConstMatrix b,
+void CudaBackend::multiply_transposed(const CudaExpression& x, float factor, ConstMatrix b,
                                       Matrix out) {
-  if (tile.x_dense.data != nullptr)
-    return gemm_.multiply(Transpose::yes, tile.x_dense.rows(b.n_rows), Transpose::no, b, factor, 0,
+  if (x.transposed_format() == ExpressionFormat::dense)
+    return gemm_.multiply(Transpose::yes, x.dense().rows(b.n_rows), Transpose::no, b, factor, 0,
                           out);
   // The library takes rows whole; the kernel leaves out nonzeros of spots that B has no row of.
-  if (tile.x_transposed.layout != nullptr && b.n_rows == tile.x_transposed.n_cols)
-    return multiply_by_library(tile.x_transposed, b, factor, 0, out);
-  multiply(Spmm{.a = lists_of(tile.x_transposed),
+  if (x.transposed_format() == ExpressionFormat::spmm_library && b.n_rows == x.n_rows())
+    return multiply_by_library(x.transposed_csr(), x.transposed_row_start_32(), b, factor, 0, out);
+  multiply(Spmm{.a = rows_of(x.transposed_csr()),
                 .b = b,
                 .n_b_rows = b.n_rows,
                 .factor = factor,
@@ -128,6 +134,7 @@ void CudaBackend::multiply_transposed(const TileView& tile, float factor, ConstM
 void CudaBackend::weight_gradient(const StepView& step) {
   if (step.single_source) return weight_gradient_sampled(step);
   const GradientView& gradient = step.gradient;
+  const CudaExpression& x = expression_of(step);
   const bool joint = gradient.is_joint();
   if (joint) {  // X^T (dY - c H3) in one pass
     const auto n = static_cast<std::int64_t>(step.h3.size());
@@ -138,8 +145,8 @@ void CudaBackend::weight_gradient(const StepView& step) {
           subtract_scaled_kernel<pack()>, n, step.scale, step.h3.data, step.y.data);
     });
   }
-  multiply_transposed(step.tile, 1, step.y, gradient.w1);
-  if (!joint) multiply_transposed(step.tile, -step.scale, step.h3, gradient.decoder_w1);
+  multiply_transposed(x, 1, step.y, gradient.w1);
+  if (!joint) multiply_transposed(x, -step.scale, step.h3, gradient.decoder_w1);
 }
 
 }  // namespace stamarker

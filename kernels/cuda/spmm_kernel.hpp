@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <limits>
 
-#include "kernels/backend.hpp"
 #include "kernels/cuda/runtime.hpp"
+#include "kernels/sparse_view.hpp"
 
 namespace stamarker {
 

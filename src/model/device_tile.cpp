@@ -7,7 +7,7 @@ namespace stamarker {
 struct DeviceTile::HostParts {
   std::vector<std::int64_t> target_start, edge;
   std::vector<std::int32_t> target;
-  SparseRows x, xt;
+  SparseRows x;
 };
 
 namespace {
@@ -39,7 +39,6 @@ DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const ExpressionRows&
           }
         }
         parts.x = expression.rows(tile.spots);
-        if (backend.wants_transposed()) parts.xt = transposed(parts.x);
         return parts;
       }()) {}
 
@@ -56,29 +55,8 @@ DeviceTile::DeviceTile(Backend& backend, const Tile& tile, const HostParts& part
       edge_(backend, std::span<const std::int64_t>(parts.edge)),
       source_(backend, std::span<const std::int32_t>(tile.source)),
       target_(backend, std::span<const std::int32_t>(parts.target)),
-      x_start_(backend, std::span<const std::int64_t>(parts.x.row_start)),
-      xt_start_(backend, std::span<const std::int64_t>(parts.xt.row_start)),
-      x_column_(backend, std::span<const std::int32_t>(parts.x.column)),
-      xt_column_(backend, std::span<const std::int32_t>(parts.xt.column)),
-      x_value_(backend, std::span<const float>(parts.x.value)),
-      xt_value_(backend, std::span<const float>(parts.xt.value)),
-      x_dense_(backend, backend.wants_dense(x_view()) ? static_cast<std::size_t>(n_spots_) *
-                                                            static_cast<std::size_t>(n_genes_)
-                                                      : 0) {
-  if (x_dense_.size() > 0) backend.to_dense(x_view(), x_dense_.matrix(n_spots_, n_genes_));
-  x_layout_ = backend.layout_of(x_view());
-  if (backend.wants_transposed()) xt_layout_ = backend.layout_of(xt_view());
-}
-
-SparseView DeviceTile::x_view() const {
-  return {n_spots_, n_genes_, x_start_.span(), x_column_.span(), x_value_.span(), x_layout_.get()};
-}
-
-SparseView DeviceTile::xt_view() const {
-  if (xt_start_.size() <= 1) return {};
-  return {n_genes_,          n_spots_,         xt_start_.span(),
-          xt_column_.span(), xt_value_.span(), xt_layout_.get()};
-}
+      x_(backend.make_expression(
+          {parts.x.n_rows, parts.x.n_cols, parts.x.row_start, parts.x.column, parts.x.value})) {}
 
 TileView DeviceTile::view() const {
   return {n_own_,
@@ -86,9 +64,7 @@ TileView DeviceTile::view() const {
           n_spots_,
           {n_attending_, n_spots_, row_start_.span(), source_.span(), target_start_.span(),
            target_.span(), edge_.span()},
-          x_view(),
-          xt_view(),
-          x_dense_.size() > 0 ? x_dense_.matrix(n_spots_, n_genes_) : ConstMatrix(),
+          x_.get(),
           spot_.span()};
 }
 

@@ -8,8 +8,7 @@
 
 namespace stamarker {
 
-/// The graph of a tile with its transpose, and the expression of its spots in the forms that the
-/// backend wants, uploaded to it.
+/// The graph of a tile with its transpose and the expression of its spots, uploaded to a backend.
 class DeviceTile {
  public:
   DeviceTile(Backend& backend, const Tile& tile, const ExpressionRows& expression);
@@ -24,8 +23,6 @@ class DeviceTile {
  private:
   struct HostParts;
   DeviceTile(Backend& backend, const Tile& tile, const HostParts& parts);
-  SparseView x_view() const;
-  SparseView xt_view() const;
 
   int n_own_, n_attending_, n_spots_, n_genes_;
   double squared_expression_;
@@ -33,11 +30,7 @@ class DeviceTile {
   Buffer<std::int32_t> spot_;
   Buffer<std::int64_t> row_start_, target_start_, edge_;
   Buffer<std::int32_t> source_, target_;
-  Buffer<std::int64_t> x_start_, xt_start_;
-  Buffer<std::int32_t> x_column_, xt_column_;
-  Buffer<float> x_value_, xt_value_;  // xt: without rows where the backend does not want it
-  Buffer<float> x_dense_;             // empty where the backend does not want it
-  std::unique_ptr<SparseLayout> x_layout_, xt_layout_;
+  std::unique_ptr<Expression> x_;
 };
 
 }  // namespace stamarker

@@ -22,8 +22,7 @@ struct Csr {
             n_cols,
             {start.data(), start.size()},
             {column.data(), column.size()},
-            {value.data(), value.size()},
-            nullptr};
+            {value.data(), value.size()}};
   }
 };
 

@@ -42,9 +42,8 @@ constexpr Shape shapes[] = {{1, 1, 1, 3, 2},
 // More spots, and more of them sampled, than are taken in one turn.
 constexpr Shape many_spots{7499, 4, 7000, 5, 2};
 
-/// What products with X run over, and by what. The CPU backend knows one way.
-enum class ReadX { by_kernel, by_library, dense };
-constexpr ReadX all_ways[] = {ReadX::by_kernel, ReadX::by_library, ReadX::dense};
+constexpr ExpressionFormat all_formats[] = {
+    ExpressionFormat::spmm_kernel, ExpressionFormat::spmm_library, ExpressionFormat::dense};
 
 }  // namespace
 
@@ -78,31 +77,18 @@ class TrainingOperations : public KernelTest {
   }
 
   /// Runs the chain on the device and in the oracle and compares what each operation leaves.
-  void compare(const Shape& shape, Attention attention, TiedUpdate update, ReadX read_x);
-  struct ChosenX {
-    std::unique_ptr<Backend> maker;  // of the layouts
-    std::unique_ptr<SparseLayout> x, x_transposed;
-    Buffer<float> dense;
-  };
-  /// X of the step as read_x says. The step reads the result.
-  ChosenX choose_x(ReadX read_x, StepView& step) {
-    TileView& tile = step.tile;
-    const SparseView& x = tile.x;
-    const bool is_dense = read_x == ReadX::dense;
-    const auto by = read_x == ReadX::by_library ? SpmmBy::library : SpmmBy::kernel;
-    ChosenX chosen{make_backend(GetParam(), {.spmm_by = by}), nullptr, nullptr,
-                   Buffer<float>(*backend, is_dense ? std::size_t(x.n_rows) * x.n_cols : 0)};
-    backend->synchronize();
-    chosen.x = chosen.maker->layout_of(x);
-    if (backend->wants_transposed())
-      chosen.x_transposed = chosen.maker->layout_of(tile.x_transposed);
-    chosen.maker->synchronize();
-    tile.x.layout = chosen.x.get();
-    tile.x_transposed.layout = chosen.x_transposed.get();
-    tile.x_dense =
-        is_dense ? std::as_const(chosen.dense).matrix(x.n_rows, x.n_cols) : ConstMatrix();
-    if (is_dense) backend->to_dense(x, chosen.dense.matrix(x.n_rows, x.n_cols));
-    return chosen;
+  void compare(const Shape& shape, Attention attention, TiedUpdate update, ExpressionFormat format);
+  /// X of the tile's spots in a given format. The step reads the result, which must outlive it.
+  std::unique_ptr<Expression> store(const SparseRows& section, const Tile& tile,
+                                    ExpressionFormat format, StepView& step) {
+    const SparseRows x = ExpressionInMemory(section).rows(tile.spots);
+    auto stored =
+        backend->make_expression({x.n_rows, x.n_cols, x.row_start, x.column, x.value}, format);
+    if (GetParam() == Device::cuda) {
+      EXPECT_EQ(stored->format(), format);
+    }
+    step.tile.x = stored.get();
+    return stored;
   }
   /// As the chain finds it: zeros, but where W1's parts are to be written over.
   Buffer<float> gradient_before(const ParameterLayout& layout) {
@@ -119,7 +105,7 @@ class TrainingOperations : public KernelTest {
 };
 
 void TrainingOperations::compare(const Shape& shape, Attention attention, TiedUpdate update,
-                                 ReadX read_x) {
+                                 ExpressionFormat format) {
   const SparseRows expression = random_expression(shape.n_spots);
   std::vector<std::int32_t> own(static_cast<std::size_t>(shape.n_own));
   std::iota(own.begin(), own.end(), 0);
@@ -138,7 +124,7 @@ void TrainingOperations::compare(const Shape& shape, Attention attention, TiedUp
   Buffer<double> dot(*backend, 1);
   p.clear(), dot.clear();
   StepView step = memory.step(device_tile, Neighbors::all);
-  const ChosenX chosen_x = choose_x(read_x, step);
+  const auto stored_x = store(expression, tile, format, step);
   step.weights = layout.weights(weights.span().data);
   step.attention = attention;
   step.scale = 2.0f / static_cast<float>(shape.n_own * n_genes);
@@ -251,8 +237,8 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
 
   const ParameterLayout layout{n_genes, h, l, update};
   const Buffer<float> weights(*backend, std::span<const float>(normal(layout.n_weights(), 0.3)));
-  const auto gradient_of = [&](StepView step, ReadX read_x) {
-    const ChosenX chosen_x = choose_x(read_x, step);
+  const auto gradient_of = [&](StepView step, ExpressionFormat format) {
+    const auto stored_x = store(expression, tile, format, step);
     Buffer<float> gradient = gradient_before(layout), gram(*backend, std::size_t(h) * h),
                   p(*backend, std::size_t(h) * h);
     Buffer<double> dot(*backend, 1);
@@ -279,11 +265,11 @@ void TrainingOperations::compare_with_written_draw(const Shape& shape, TiedUpdat
     return all;
   };
 
-  const std::vector<float> long_way = gradient_of(written, ReadX::by_kernel);
+  const std::vector<float> long_way = gradient_of(written, ExpressionFormat::spmm_kernel);
   const std::vector<double> expected(long_way.begin(), long_way.end());
   const double tolerance = 10 * sum_tolerance(shape.n_spots, largest(expected));
-  for (const ReadX read_x : all_ways)
-    expect_near(gradient_of(sampled, read_x), expected, tolerance, "gradient, P, dot");
+  for (const ExpressionFormat format : all_formats)
+    expect_near(gradient_of(sampled, format), expected, tolerance, "gradient, P, dot");
 }
 
 TEST_P(TrainingOperations, MatchTheOracleOnTilesWithAndWithoutHalo) {
@@ -292,13 +278,13 @@ TEST_P(TrainingOperations, MatchTheOracleOnTilesWithAndWithoutHalo) {
     for (const Attention attention : {Attention::leaky_relu, Attention::sigmoid})
       for (const TiedUpdate update : {TiedUpdate::joint, TiedUpdate::split}) {
         SCOPED_TRACE(::testing::Message() << shape.n_spots << " spots, hidden " << shape.n_hidden);
-        compare(shape, attention, update, all_ways[k++ % std::size(all_ways)]);
+        compare(shape, attention, update, all_formats[k++ % std::size(all_formats)]);
       }
 }
 
 TEST_P(TrainingOperations, MatchTheOracleOnManySpots) {
   for (const TiedUpdate update : {TiedUpdate::joint, TiedUpdate::split})
-    compare(many_spots, Attention::sigmoid, update, ReadX::by_kernel);
+    compare(many_spots, Attention::sigmoid, update, ExpressionFormat::spmm_kernel);
 }
 
 TEST_P(TrainingOperations, RowsOfAlphaSumToOne) {

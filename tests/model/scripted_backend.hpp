@@ -6,7 +6,7 @@
 namespace stamarker::test {
 
 /// Another backend, whose samples are given: spot i of the section attends to sources[t][i] in step
-/// t. It records nothing: the samples come from the host.
+/// t. It captures nothing: the samples come from the host.
 class ScriptedBackend : public Backend {
  public:
   ScriptedBackend(Backend& on, std::vector<std::vector<std::int32_t>> sources)
@@ -26,8 +26,9 @@ class ScriptedBackend : public Backend {
   }
   void clear(void* device, std::size_t bytes) override { on_.clear(device, bytes); }
   std::string description() const override { return on_.description(); }
-  bool wants_dense(const SparseView& x) const override { return on_.wants_dense(x); }
-  void to_dense(const SparseView& x, Matrix out) override { on_.to_dense(x, out); }
+  std::unique_ptr<Expression> make_expression(const HostCsr& x, ExpressionFormat format) override {
+    return on_.make_expression(x, format);
+  }
   void gram(ConstMatrix a, Matrix out) override { on_.gram(a, out); }
   void project(const StepView& step) override { on_.project(step); }
   void attend(const StepView& step) override { on_.attend(step); }
