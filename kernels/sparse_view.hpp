@@ -17,7 +17,10 @@ struct SparseView {
 class SparseBuffer {
  public:
   SparseBuffer(Backend& on, const HostCsr& m)
-      : n_rows_(m.n_rows), n_cols_(m.n_cols), row_start_(on, m.row_start), column_(on, m.column),
+      : n_rows_(m.n_rows),
+        n_cols_(m.n_cols),
+        row_start_(on, m.row_start),
+        column_(on, m.column),
         value_(on, m.value) {}
   SparseView view() const {
     return {n_rows_, n_cols_, row_start_.span(), column_.span(), value_.span()};
