@@ -15,7 +15,7 @@
 namespace stamarker {
 namespace {
 
-constexpr const char* what_to_do =
+constexpr const char* advice_for_copies =
     "give all machines the same files, or a file system that they share";
 
 std::string host_name() {
@@ -49,7 +49,7 @@ void expect_same(const Comm& comm, const std::string& subject,
       ours = describe(theirs);
     } catch (const InputError& error) {
       throw InputError(fmt::format("{}: {}; rank 0 on {} can read it: {}", here, error.what(), host,
-                                   what_to_do));
+                                   advice_for_copies));
     }
     const std::vector<std::string> mine = lines_of(ours), roots = lines_of(theirs);
     for (std::size_t k = 0; k < std::max(mine.size(), roots.size()); ++k) {
@@ -57,7 +57,7 @@ void expect_same(const Comm& comm, const std::string& subject,
       const std::string there_is = k < roots.size() ? roots[k] : "no more files";
       if (here_is != there_is)
         throw InputError(fmt::format("{} finds {}, rank 0 on {} finds {}: {}", here, here_is, host,
-                                     there_is, what_to_do));
+                                     there_is, advice_for_copies));
     }
   });
 }

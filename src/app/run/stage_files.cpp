@@ -70,10 +70,10 @@ void write_stage_file(const std::string& path, const std::string& fingerprint,
   h5::write_file(path, write, h5::Checksums::of_blocks);
 }
 
-constexpr const char* what_to_do = "delete it and run its stage again with --resume";
+constexpr const char* advice_for_damage = "delete it and run its stage again with --resume";
 
 InputError damaged(const DamagedFile& error) {
-  return InputError(fmt::format("{}; {}", error.what(), what_to_do));
+  return InputError(fmt::format("{}; {}", error.what(), advice_for_damage));
 }
 
 h5::File open_stage_file(const std::string& path) {
@@ -96,7 +96,7 @@ auto read_open_file(const std::string& path, hid_t file, Read read) {
   };
   const auto refused = [&](const std::exception& error) {
     expect_undamaged();  // else the reason is another
-    return InputError(fmt::format("{} cannot be read ({}); {}", path, error.what(), what_to_do));
+    return InputError(fmt::format("{} cannot be read ({}); {}", path, error.what(), advice_for_damage));
   };
   const auto read_all = [&] {
     try {
