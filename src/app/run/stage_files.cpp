@@ -96,7 +96,8 @@ auto read_open_file(const std::string& path, hid_t file, Read read) {
   };
   const auto refused = [&](const std::exception& error) {
     expect_undamaged();  // else the reason is another
-    return InputError(fmt::format("{} cannot be read ({}); {}", path, error.what(), advice_for_damage));
+    return InputError(
+        fmt::format("{} cannot be read ({}); {}", path, error.what(), advice_for_damage));
   };
   const auto read_all = [&] {
     try {
