@@ -20,16 +20,16 @@ bool has_large_l2() {
 
 // Short lists cost more than they compute, and wide blocks leave the nearest caches: at 10 %
 // non-zero 128 sources (64 KB a tile) are best, or 512 where the cache is large, at 3 % 1024.
-void ColumnBlockedCsr::set_shape(int n_rows, int n_sources, std::int64_t nnz) {
+void ColumnBlockedCsr::set_shape(int n_rows, int n_columns, std::int64_t nnz) {
   constexpr double dense_enough = 0.06;
   n_rows_ = n_rows;
-  const double places = static_cast<double>(n_rows) * n_sources;
+  const double places = static_cast<double>(n_rows) * n_columns;
   const int log_block_if_dense = has_large_l2() ? 9 : 7;
   log_block_ = static_cast<double>(nnz) >= dense_enough * places ? log_block_if_dense : 10;
   first_column_.clear();
-  for (int first = 0; first < n_sources; first += columns_per_block())
+  for (int first = 0; first < n_columns; first += columns_per_block())
     first_column_.push_back(first);
-  first_column_.push_back(n_sources);
+  first_column_.push_back(n_columns);
   start_.assign(static_cast<std::size_t>(start_of(n_blocks())), 0);
 }
 

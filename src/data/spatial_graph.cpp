@@ -66,6 +66,7 @@ std::vector<int> strides_of(const NearestSpots& spots) {
   const auto n_sections = static_cast<int>(std::ranges::count_if(n_spots, [](int n) { return n; }));
   const int most = std::max(1000, 100'000 / std::max(1, n_sections));
   std::vector<int> strides;
+  strides.reserve(n_spots.size());
   for (const int n : n_spots) strides.push_back(1 + n / most);
   return strides;
 }

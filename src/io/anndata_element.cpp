@@ -191,14 +191,14 @@ void expect_utf8(hid_t file, const std::string& path) {
         throw InputError(fmt::format("{} holds '{}', which is not UTF-8", where, readable(text)));
   };
   for (const std::string& name : names) {
-    const std::string set = name == "." ? path : path + "/" + name;
+    const std::string set = name == "." ? path : fmt::format("{}/{}", path, name);
     const H5T_class_t kind = h5::class_of(file, set);
     if (kind == H5T_STRING) expect(h5::read_strings(file, set), set);
     if (kind != H5T_COMPOUND) continue;
     for (const std::string& member : member_names(file, set))
       if (const auto values = read_member_values(file, set, member);
           values && std::holds_alternative<std::vector<std::string>>(*values))
-        expect(std::get<std::vector<std::string>>(*values), set + ", " + member);
+        expect(std::get<std::vector<std::string>>(*values), fmt::format("{}, {}", set, member));
   }
 }
 

@@ -28,6 +28,7 @@ std::vector<hsize_t> lengths_of(hid_t space) {
 template <class T>
 std::string shape_text(const std::vector<T>& lengths) {
   std::vector<std::string> texts;
+  texts.reserve(lengths.size());
   for (const T length : lengths)
     texts.push_back(length == static_cast<T>(any_length) ? "n" : std::to_string(length));
   return texts.empty() ? "of one value" : fmt::format("{}", fmt::join(texts, " x "));

@@ -107,7 +107,8 @@ std::pair<std::vector<std::int64_t>, std::vector<double>> from_member(hid_t file
   h5::check(H5Tinsert(wanted, key.c_str(), 0, row));
   std::vector<double> values(static_cast<std::size_t>(n_spots) * width);
   h5::check(H5Dread(set, wanted, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
-  return {{n_spots, static_cast<std::int64_t>(width)}, std::move(values)};
+  std::vector<std::int64_t> shape{n_spots, static_cast<std::int64_t>(width)};
+  return {std::move(shape), std::move(values)};
 }
 
 /// Mostly barcodes of 10x: a dozen and more letters of DNA.
@@ -284,8 +285,8 @@ void expect_size(const InputOptions& options, const std::string& matrix, std::in
 
 /// All that can be wrong with the tables and is seen in their headers.
 TableHeaders check_header(hid_t file, const InputOptions& options, const Places& places) {
-  const TableHeaders tables{anndata::read_frame_header(file, "obs"),
-                            anndata::read_frame_header(file, places.genes)};
+  TableHeaders tables{anndata::read_frame_header(file, "obs"),
+                      anndata::read_frame_header(file, places.genes)};
   const std::vector<std::int64_t> shape = anndata::shape_of_matrix(file, places.matrix);
   expect_size(options, places.matrix, shape[0], tables.obs.n_rows, "obs");
   expect_size(options, places.matrix, shape[1], tables.var.n_rows, places.genes);

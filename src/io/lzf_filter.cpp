@@ -47,8 +47,8 @@ std::size_t decompress(unsigned flags, std::size_t n_settings, const unsigned* s
 }  // namespace
 
 bool lzf_gives(std::span<const std::byte> stored, std::size_t fewest) {
-  constexpr std::size_t most_of_one_byte = 100;  // three bytes give at most 264
-  std::vector<std::byte> values(stored.size() * most_of_one_byte);
+  constexpr std::size_t most_of_a_byte = 100;  // three bytes give at most 264
+  std::vector<std::byte> values(stored.size() * most_of_a_byte);
   return lzf_decompress(stored.data(), static_cast<unsigned>(stored.size()), values.data(),
                         static_cast<unsigned>(values.size())) >= fewest;
 }
