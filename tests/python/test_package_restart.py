@@ -15,12 +15,15 @@ OPTIONS = {"models": 2, "autoencoder.epochs": 1000, "autoencoder.hidden_dims": [
            "prepare.n_top_genes": 60, "prepare.min_cells": 10, "compute.threads": 1}
 LONGEST_S = 60
 
-# A kernel that is killed while the ranks train: their log has come to the line of the graph, which is followed by training.
+# A kernel that is killed while the ranks train: their log has come to the line of the graph, which is followed by the
+# run directory and training.
 KERNEL = """\
-import json, os, signal, stamarker, sys
+import json, os, signal, stamarker, sys, time
 data, output, launcher, options = json.loads(sys.argv[1])
 def show(line):
     if line.startswith("graph"):
+        while not os.path.exists(os.path.join(output, "run.log")):
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
 stamarker.run(data, 3, output=output, launcher=launcher, options=options, show=show)
 """
