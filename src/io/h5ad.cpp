@@ -233,8 +233,8 @@ void check_batch_key(const InputOptions& options, const std::vector<std::string>
 const Column& section_column(const Frame& obs, const InputOptions& options) {
   const Column* column = obs.find(options.batch_key);
   if (column == nullptr)
-    throw InputError(fmt::format("input.batch_key = {} (a column of obs that cannot be read)",
-                                 options.batch_key));
+    throw InputError(fmt::format("input.batch_key = {} (a column of obs in {} that cannot be read)",
+                                 options.batch_key, options.path));
   for (std::size_t i = 0; i < obs.index.size(); ++i)
     if (is_missing(*column, i))
       throw InputError(fmt::format("input.batch_key = {} (spot {} has no value there)",

@@ -140,7 +140,7 @@ class Cases:
         elif h5py.is_hdf5(changed):
             try:
                 change, is_same = hdf5_changes.change(changed, random)
-            except OSError:  # HDF5 refuses to write it; what is written so far is changed, too
+            except (OSError, ValueError):  # HDF5 refuses to write it; what is written so far is changed, too
                 change, is_same = "half a change", False
         else:
             change, is_same = text_changes.change(changed, random)
