@@ -146,6 +146,14 @@ std::vector<BadInput> bad_inputs() {
        }},
       bad_section("NaNCounts", "bad.h5ad",
                   [](Dataset& d) { d.counts.value[7] = std::numeric_limits<float>::quiet_NaN(); }),
+      {"CountsThatAreAllZero",
+       {"input.path=bad.h5ad", "prepare.min_cells=0"},
+       "bad.h5ad: all counts of the selected genes are 0",
+       [](const fs::path& folder) {
+         Dataset data = small_section();
+         std::ranges::fill(data.counts.value, 0.0f);
+         write_section((folder / "bad.h5ad").string(), data);
+       }},
       bad_section("NegativeCounts", "bad.h5ad", [](Dataset& d) { d.counts.value[7] = -1; }),
       bad_section("NonIntegerCounts", "bad.h5ad", [](Dataset& d) { d.counts.value[7] = 1.5; }),
       bad_section("DuplicateSpots", "spot_0000002",

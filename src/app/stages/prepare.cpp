@@ -151,6 +151,10 @@ void prepare_input(RunContext& run) {
   std::vector<std::int32_t> kept_spots =
       run.world.all_gather(std::span<const std::int32_t>(selected.kept_spots));
   const std::int64_t n_entries = run.world.sum(selected.counts.n_entries());
+  if (n_entries == 0)  // on all ranks alike
+    throw InputError(
+        fmt::format("{}: all counts of the selected genes are 0; check input.layer = {}",
+                    config.input.path, config.input.layer));
   PreparedShare share;
   run.world.on_root([&] {
     share.tables = describe_selected(input.tables(), std::move(kept_spots), selected);
