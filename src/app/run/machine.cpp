@@ -22,9 +22,7 @@ namespace {
 /// One number for each core that this rank may use, the same on all ranks for the same core of the
 /// same machine.
 std::vector<std::int64_t> cores() {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
-  const auto machine = static_cast<std::int64_t>(std::hash<std::string>()(host.data()) >> 12);
+  const auto machine = static_cast<std::int64_t>(std::hash<std::string>()(host_name()) >> 12);
   std::vector<std::int64_t> found;
   cpu_set_t set;
   CPU_ZERO(&set);
@@ -35,6 +33,12 @@ std::vector<std::int64_t> cores() {
 }
 
 }  // namespace
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
 
 int available_threads(const Comm& world) {
   const std::vector<std::int64_t> mine = cores();

@@ -5,6 +5,9 @@
 
 namespace stamarker {
 
+/// Of this machine; empty where the system does not tell.
+std::string host_name();
+
 /// Threads for this rank: OMP_NUM_THREADS where it is set, else the cores this rank may use, each
 /// divided among the ranks of the machine that may use it too; at least 1. Collective.
 int available_threads(const Comm& world);

@@ -8,21 +8,17 @@
 
 #include <array>
 #include <cerrno>
-#include <climits>
 #include <string_view>
 #include <system_error>
 
+#include "app/run/machine.hpp"
 #include "base/error.hpp"
 #include "io/in_place_file.hpp"
 
 namespace stamarker {
 namespace {
 
-std::string this_process() {
-  std::array<char, HOST_NAME_MAX + 1> host{};
-  gethostname(host.data(), host.size() - 1);
-  return fmt::format("process {} on {}", getpid(), host.data());
-}
+std::string this_process() { return fmt::format("process {} on {}", getpid(), host_name()); }
 
 /// What the holder wrote; empty when it has not yet, or could not.
 std::string text_of(int file) {

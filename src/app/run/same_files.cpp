@@ -1,14 +1,13 @@
 #include "app/run/same_files.hpp"
 
 #include <fmt/core.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <sstream>
 
 #include "app/run/fingerprint.hpp"
+#include "app/run/machine.hpp"
 #include "app/run/stage_files.hpp"
 #include "base/error.hpp"
 
@@ -18,9 +17,9 @@ namespace {
 constexpr const char* advice_for_copies =
     "give all machines the same files, or a file system that they share";
 
-std::string host_name() {
-  std::array<char, 256> name{};
-  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "an unknown machine";
+std::string machine_name() {
+  const std::string host = host_name();
+  return host.empty() ? "an unknown machine" : host;
 }
 
 /// Texts that each end with a zero, since paths may hold line ends.
@@ -38,13 +37,13 @@ void expect_same(const Comm& comm, const std::string& subject,
   std::string ours, theirs, host;
   comm.on_root([&] {
     theirs = describe("");
-    host = host_name();
+    host = machine_name();
   });
   theirs = comm.broadcast(theirs);
   host = comm.broadcast(host);
   comm.together([&] {
     if (comm.rank() == 0) return;
-    const std::string here = fmt::format("{}rank {} on {}", subject, comm.rank(), host_name());
+    const std::string here = fmt::format("{}rank {} on {}", subject, comm.rank(), machine_name());
     try {
       ours = describe(theirs);
     } catch (const InputError& error) {

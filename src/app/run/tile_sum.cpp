@@ -1,14 +1,12 @@
 #include "app/run/tile_sum.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <numeric>
 #include <string>
 #include <vector>
 
+#include "app/run/machine.hpp"
 #include "base/error.hpp"
 
 namespace stamarker {
@@ -16,10 +14,7 @@ namespace {
 
 /// Whether no two ranks of the group use the same device.
 bool each_has_its_own(const Comm& group, const std::string& device) {
-  std::array<char, 256> host{};
-  gethostname(host.data(), host.size() - 1);
-  const auto mine =
-      static_cast<std::int64_t>(std::hash<std::string>()(std::string(host.data()) + ' ' + device));
+  const auto mine = static_cast<std::int64_t>(std::hash<std::string>()(host_name() + ' ' + device));
   std::vector<std::int64_t> all = group.all_gather(std::span<const std::int64_t>(&mine, 1));
   std::ranges::sort(all);
   return std::ranges::adjacent_find(all) == all.end();
