@@ -40,7 +40,7 @@ void write_text_file(const std::string& path, const std::string& text);
 
 namespace h5 {
 
-/// Whether a file carries checksums of its contents (block_checksums.hpp), for open_checked
+/// Whether a file carries checksums of its contents (block_checksums.hpp), for open_verified
 /// (disk_driver.hpp). To other readers of HDF5 it is the same.
 enum class Checksums { none, of_blocks };
 

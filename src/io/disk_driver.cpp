@@ -221,7 +221,7 @@ Properties access_by(const DiskOptions& options) {
 
 Properties disk_access(int* first_error) { return access_by({first_error, nullptr}); }
 
-File open_checked(const std::string& path) {
+File open_verified(const std::string& path) {
   std::optional<DamagedFile> damage;
   try {
     File file = open_to_read(path, access_by({nullptr, &damage}));

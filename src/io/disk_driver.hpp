@@ -13,8 +13,8 @@ Properties disk_access(int* first_error);
 /// Opens a file with checksums (block_checksums.hpp) for reading, by this rank alone. HDF5 gets no
 /// byte of a block whose checksum does not match. Throws InputError: missing, not readable;
 /// DamagedFile.
-File open_checked(const std::string& path);
-/// Throws DamagedFile if a read of this file, opened by open_checked, met a damaged block. To be
+File open_verified(const std::string& path);
+/// Throws DamagedFile if a read of this file, opened by open_verified, met a damaged block. To be
 /// called after reading, since HDF5 takes some of what it cannot read for absent.
 void expect_undamaged(hid_t file);
 

@@ -78,7 +78,7 @@ InputError damaged(const DamagedFile& error) {
 
 h5::File open_stage_file(const std::string& path) {
   try {
-    return h5::open_checked(path);
+    return h5::open_verified(path);
   } catch (const DamagedFile& error) {
     throw damaged(error);
   }
@@ -123,15 +123,22 @@ std::string attribute(hid_t file, const char* name) {
   return h5::has_attribute(file, name) ? h5::read_text_attribute(file, name) : "";
 }
 
-/// Empty when there is no such file or attribute, or the file is damaged.
-std::string attribute_or_empty(const std::string& path, const char* name) {
+/// What `read` returns; an empty value where the file is missing or damaged.
+template <class Read>
+auto found_or_empty(Read read) -> decltype(read()) {
   try {
-    return read_stage_file(path, [=](hid_t file) { return attribute(file, name); });
+    return read();
   } catch (const InputError&) {
     return {};
   } catch (const LibraryError&) {  // damaged behind its first bytes
     return {};
   }
+}
+
+/// Empty also when there is no such attribute.
+std::string attribute_or_empty(const std::string& path, const char* name) {
+  return found_or_empty(
+      [&] { return read_stage_file(path, [=](hid_t file) { return attribute(file, name); }); });
 }
 
 }  // namespace
@@ -153,28 +160,20 @@ std::string fingerprint_of_file(const std::string& path) {
 Origin origin_of_prepared(const std::string& path) {
   if (has_checksums(path))
     return {attribute_or_empty(path, "program"), attribute_or_empty(path, "input_checksum")};
-  try {  // of a version that wrote none
+  return found_or_empty([&]() -> Origin {  // of a version that wrote none
     const h5::File file = h5::open_to_read(path);
     return {attribute(file, "program"), attribute(file, "input_checksum")};
-  } catch (const InputError&) {
-    return {};
-  } catch (const LibraryError&) {
-    return {};
-  }
+  });
 }
 
 std::string fingerprint_of_result(const std::string& path) {
   const std::string name = "uns/stamarker/provenance/fingerprint";
-  try {
+  return found_or_empty([&]() -> std::string {
     const h5::File file = h5::open_to_read(path);
     const auto text =
         h5::exists(file, name) ? h5::read_strings(file, name, {}) : std::vector<std::string>();
     return text.size() == 1 ? text[0] : "";
-  } catch (const InputError&) {
-    return {};
-  } catch (const LibraryError&) {
-    return {};
-  }
+  });
 }
 
 namespace {
