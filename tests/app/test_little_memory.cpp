@@ -2,6 +2,7 @@
 
 #include "app/program.hpp"
 #include "io/section_file.hpp"
+#include "support/plain_section.hpp"
 
 namespace stamarker::test {
 namespace {
@@ -10,30 +11,11 @@ namespace fs = std::filesystem;
 using ::testing::AnyOf;
 using ::testing::HasSubstr;
 
-void write_input(const fs::path& path) {
-  Dataset data;
-  data.counts.n_rows = 20'000;
-  data.counts.n_cols = 20;
-  for (int i = 0; i < data.counts.n_rows; ++i) {
-    for (int g = 0; g < data.counts.n_cols; ++g) {
-      data.counts.column.push_back(g);
-      data.counts.value.push_back(static_cast<float>(1 + (i + g) % 7));
-    }
-    data.counts.row_start.push_back(static_cast<std::int64_t>(data.counts.column.size()));
-    data.spot_names.push_back(std::to_string(i));
-    data.coordinates.values.insert(data.coordinates.values.end(), {1.0 * i, 0.0});
-  }
-  for (int g = 0; g < data.counts.n_cols; ++g) data.gene_names.push_back(std::to_string(g));
-  data.section.assign(data.spot_names.size(), 0);
-  data.section_names = {"section"};
-  write_section(path.string(), data);
-}
-
 /// Whatever asks for memory first, the run ends, in one line that names the rank or is of all
 /// ranks, and what it leaves is whole.
 TEST(LittleMemory, OfOneRankEndsTheWritingOfAllAndLeavesNoHalf) {
   const Scratch scratch;
-  write_input(scratch / "input.h5ad");
+  write_section((scratch / "input.h5ad").string(), plain_section(20'000, 20, 1));
   const fs::path result = scratch / "result.h5ad";
   int n_failed = 0;
   for (const int kilobytes : {0, 128, 256, 1 << 20}) {

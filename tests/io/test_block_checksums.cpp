@@ -45,7 +45,7 @@ class BlockChecksums : public ::testing::Test {
   }
   /// Reads all that write() wrote.
   void read() const {
-    const h5::File file = h5::open_checked(path());
+    const h5::File file = h5::open_verified(path());
     try {
       h5::read_text_attribute(file, "text");
       h5::read_strings(file, "names");
@@ -93,7 +93,7 @@ TEST_F(BlockChecksums, LetPartsBeReadWhoseBlocksAreWhole) {
   const std::int64_t last_value =
       static_cast<std::int64_t>(fs::file_size(path())) - bytes_of_checksums(0) - 1000;
   const auto read_rows = [&](std::int64_t first, std::int64_t n_rows) {
-    const h5::File file = h5::open_checked(path());
+    const h5::File file = h5::open_verified(path());
     std::vector<float> values(static_cast<std::size_t>(n_rows));
     h5::read_rows(file, "group/values", {n}, first, n_rows, h5::native_type<float>(),
                   values.data());
@@ -125,8 +125,8 @@ TEST_F(BlockChecksums, AreWantedWhereTheyAreRead) {
   h5::write_file(path(), [](hid_t file) { h5::write_attribute(file, "text", "some"); });
 
   EXPECT_FALSE(has_checksums(path()));
-  EXPECT_THROW(h5::open_checked(path()), DamagedFile);
-  EXPECT_THROW(h5::open_checked(path() + ".none"), InputError);
+  EXPECT_THROW(h5::open_verified(path()), DamagedFile);
+  EXPECT_THROW(h5::open_verified(path() + ".none"), InputError);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "sample_result.hpp"
 #include "scratch.hpp"
 #include "support/message_of.hpp"
+#include "support/plain_section.hpp"
 #include "support/resource_limit.hpp"
 
 namespace stamarker {
@@ -36,25 +37,6 @@ void expect_no_space(const Comm& world, const std::string& path, Work work) {
   world.barrier();  // no rank writes the next file while another still looks
 }
 
-Dataset big_section() {
-  Dataset data;
-  data.counts.n_rows = 600;
-  data.counts.n_cols = 400;
-  for (int i = 0; i < data.counts.n_rows; ++i) {
-    for (int g = i % 2; g < data.counts.n_cols; g += 2) {
-      data.counts.column.push_back(g);
-      data.counts.value.push_back(static_cast<float>(1 + (i + g) % 7));
-    }
-    data.counts.row_start.push_back(static_cast<std::int64_t>(data.counts.column.size()));
-    data.spot_names.push_back(std::to_string(i));
-    data.coordinates.values.insert(data.coordinates.values.end(), {1.0 * i, 0.0});
-  }
-  for (int g = 0; g < data.counts.n_cols; ++g) data.gene_names.push_back(std::to_string(g));
-  data.section.assign(600, 0);
-  data.section_names = {"section"};
-  return data;
-}
-
 TEST(NoSpace, SerialFileIsRefusedInOneLineAndRemoved) {
   const Comm world(MPI_COMM_WORLD);
   const Scratch scratch(world);
@@ -66,7 +48,7 @@ TEST(NoSpace, SerialFileIsRefusedInOneLineAndRemoved) {
     h5::write_file(path, [&](hid_t file) { h5::write(file, "values", values); });
   });
   expect_no_space(world, path, [&] { write_text_file(path, std::string(2 << 20, 'x')); });
-  expect_no_space(world, path, [&] { write_section(path, big_section()); });
+  expect_no_space(world, path, [&] { write_section(path, test::plain_section(600, 400, 2)); });
 }
 
 TEST(NoSpace, FileOfAllRanksIsRefusedByAllAndRemoved) {
@@ -92,7 +74,7 @@ TEST(NoSpace, ResultIsRefusedByAllAndRemovedWhereverTheSpaceEnds) {
   const Comm world(MPI_COMM_WORLD);
   const Scratch scratch(world);
   const std::string input = scratch / "input.h5ad", path = scratch / "result.h5ad";
-  world.on_root([&] { write_section(input, big_section()); });
+  world.on_root([&] { write_section(input, test::plain_section(600, 400, 2)); });
   test::SampleResult sample({input, "X", "spatial", ""}, 150);
   const ResultContents contents = sample.contents(world, /*with_saliency=*/false);
   write_result(world, path, contents);
