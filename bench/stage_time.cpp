@@ -104,7 +104,7 @@ std::unique_ptr<Backend> backend_of(const Arguments& arguments) {
                       {.precision = is_tf32 ? Precision::tf32 : Precision::fp32});
 }
 
-/// Models side by side, each with a stream of its own, as the program trains them. An epoch's time
+/// Concurrent models, each with a stream of its own, as the program trains them. An epoch's time
 /// is that of one model. The first model's losses are reported.
 void train(const Arguments& arguments) {
   const int n_epochs = arguments.count("--epochs", 20), n_trained = arguments.count("--models", 1);

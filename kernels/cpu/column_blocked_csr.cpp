@@ -18,8 +18,8 @@ bool has_large_l2() {
 #endif
 }
 
-// Short lists cost more than they compute, and wide blocks leave the nearest caches: at 10 %
-// non-zero 128 sources (64 KB a tile) are best, or 512 where the cache is large, at 3 % 1024.
+// Short rows cost more than they compute, and wide blocks leave L1 and L2: at 10 % nonzeros 128
+// columns (64 KB a tile) are best, or 512 where L2 is large, at 3 % 1024.
 void ColumnBlockedCsr::set_shape(int n_rows, int n_columns, std::int64_t nnz) {
   constexpr double dense_enough = 0.06;
   n_rows_ = n_rows;
@@ -44,22 +44,23 @@ void ColumnBlockedCsr::assign(const SparseView& m) {
   const std::int64_t* row_start = m.row_start.data;
   set_shape(m.n_rows, m.n_cols, row_start[m.n_rows] - row_start[0]);
   const int mask = columns_per_block() - 1;
-  const auto list_of = [&](std::int64_t e, int i) {
+  const auto row_in_block = [&](std::int64_t e, int i) {
     return static_cast<std::size_t>(start_of(m.column.data[e] >> log_block_) + i);
   };
   for_row_blocks(m.n_rows, [&](int begin, int end) {
     for (int i = begin; i < end; ++i)
-      for (std::int64_t e = row_start[i]; e < row_start[i + 1]; ++e) ++start_[list_of(e, i) + 1];
+      for (std::int64_t e = row_start[i]; e < row_start[i + 1]; ++e)
+        ++start_[row_in_block(e, i) + 1];
   });
   sum_counts();
   for_row_blocks(m.n_rows, [&](int begin, int end) {
     for (int i = begin; i < end; ++i) {
-      std::size_t list = 0;
+      std::size_t row = 0;
       std::int64_t to = 0;
       for (std::int64_t e = row_start[i]; e < row_start[i + 1]; ++e, ++to) {
-        if (e == row_start[i] || list != list_of(e, i)) {  // columns ascend: the next list
-          list = list_of(e, i);
-          to = start_[list];
+        if (e == row_start[i] || row != row_in_block(e, i)) {  // columns ascend: the next block
+          row = row_in_block(e, i);
+          to = start_[row];
         }
         index_[to] = static_cast<std::uint16_t>(m.column.data[e] & mask);
         value_[to] = m.value.data[e];
@@ -95,8 +96,8 @@ void ColumnBlockedCsr::assign_transposed(const SparseView& m) {
       columns_per_block());
 }
 
-// Blocks of `all` that keep few sources become one. Their lists are read in order, and an entry
-// that is not kept is written over by the next: that is twice as fast as to transpose the rows.
+// Blocks of `all` that keep few columns become one. Their rows are read in order, and a nonzero
+// that is not kept is overwritten by the next: twice as fast as transposing the rows.
 void ColumnBlockedCsr::assign_transposed_subset(const ColumnBlockedCsr& all, const SparseView& m,
                                                 std::span<const std::int32_t> kept) {
   constexpr std::uint16_t none = 0xffff;
@@ -104,8 +105,8 @@ void ColumnBlockedCsr::assign_transposed_subset(const ColumnBlockedCsr& all, con
   log_block_ = all.log_block_;
   first_column_.assign(1, 0);
   position_.assign(static_cast<std::size_t>(all.n_columns()), none);
-  std::vector<int> first_of_all{0};          // block of `all` that each block begins with
-  std::vector<std::int64_t> first_entry{0};  // one more each, for what is written over
+  std::vector<int> first_of_all{0};            // block of `all` that each block begins with
+  std::vector<std::int64_t> first_nonzero{0};  // one more each, for what is overwritten
   std::int64_t nnz = 0;
   auto next = kept.begin();
   for (int b = 0; b < all.n_blocks(); ++b) {
@@ -113,7 +114,7 @@ void ColumnBlockedCsr::assign_transposed_subset(const ColumnBlockedCsr& all, con
     if (end - kept.begin() - first_column_.back() > columns_per_block()) {
       first_column_.push_back(static_cast<std::int32_t>(next - kept.begin()));
       first_of_all.push_back(b);
-      first_entry.push_back(++nnz);
+      first_nonzero.push_back(++nnz);
     }
     for (; next != end; ++next) {
       position_[*next] = static_cast<std::uint16_t>(next - kept.begin() - first_column_.back());
@@ -128,12 +129,12 @@ void ColumnBlockedCsr::assign_transposed_subset(const ColumnBlockedCsr& all, con
 #pragma omp parallel for schedule(dynamic)
   for (int block = 0; block < n_blocks(); ++block) {
     std::int64_t* start = start_.data() + start_of(block);
-    std::int64_t to = first_entry[block];
-    for (int list = 0; list < n_rows_; ++list) {
-      start[list] = to;
+    std::int64_t to = first_nonzero[block];
+    for (int row = 0; row < n_rows_; ++row) {
+      start[row] = to;
       for (int b = first_of_all[block]; b < first_of_all[block + 1]; ++b) {
         const std::uint16_t* place = position_.data() + all.first_column(b);
-        const std::int64_t* from = all.start_.data() + all.start_of(b) + list;
+        const std::int64_t* from = all.start_.data() + all.start_of(b) + row;
         for (std::int64_t e = from[0]; e < from[1]; ++e) {
           const std::uint16_t p = place[all.index_[e]];
           index_[to] = p;
